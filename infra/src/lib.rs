@@ -1,0 +1,15 @@
+//! The outside world behind doors: clock, log, blobs, views, kept, identity; and the plumbing of a
+//! process around them.
+//!
+//! Only this crate and `engines` know the names SQLite, Kafka, CQL, S3 and JWT. Each door is a trait
+//! of at most nine methods with its duties written on it, a conformance suite that every back end
+//! passes, and a faulty wrapper for tests.
+
+pub mod blobs;
+pub mod clock;
+pub mod faults;
+pub mod fresh;
+pub mod kept;
+pub mod log;
+pub mod table;
+pub mod views;

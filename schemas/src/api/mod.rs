@@ -1,0 +1,45 @@
+//! Bodies of requests and answers: what server, command line, worker and tests share.
+//!
+//! JSON in snake case; unknown fields in a request are refused, in an answer to be ignored.
+
+mod account;
+mod batch;
+mod notice;
+mod pool;
+mod result;
+mod upload;
+
+pub use account::{Credentials, SignUp, SignedIn, TokenAnswer, Validated};
+pub use batch::{
+    BatchFile, BatchView, Claim, Fail, Lease, LeaseView, ManifestView, Renew, RevisionView,
+};
+pub use notice::Notice;
+pub use pool::{
+    AddMember, CloseWindow, CreatePool, IssueToken, IssuedToken, Join, MemberView, PoolView,
+    WindowState, WindowView,
+};
+pub use result::{Acknowledge, DeliveriesView, DeliveryState, DeliveryView, Receipt, ResultView};
+pub use upload::{
+    Landing, UpdateItem, UpdateManifest, UpdateReceipt, UploadReceipt, UploadState, UploadView,
+};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Header of an answer to a write: `<pool>:<offset>`. A read that sends it back waits until the
+/// tables have it.
+pub const POSITION_HEADER: &str = "sluice-position";
+
+/// Header that names a request, so that a retry is known as one
+/// (draft-ietf-httpapi-idempotency-key-header-07).
+pub const IDEMPOTENCY_HEADER: &str = "idempotency-key";
+
+/// One page of a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Page<T> {
+    /// The rows.
+    pub items: Vec<T>,
+    /// Send it back as `cursor` for what follows; none at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+}

@@ -1,0 +1,52 @@
+//! What a member hears as it happens.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::result::ResultView;
+use crate::event::{Closed, Placement};
+use crate::id::{AccountId, BatchId, UploadId};
+use crate::name::FileName;
+
+/// One notice; its `id` in the stream is its position in the pool's derived topic.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "notice", rename_all = "kebab-case")]
+pub enum Notice {
+    /// One of the member's files was put somewhere.
+    Accepted {
+        /// The upload.
+        upload: UploadId,
+        /// What its client calls it.
+        name: FileName,
+        /// Where.
+        placed: Placement,
+    },
+    /// One of the member's uploads was refused: its key was used with other content.
+    Refused {
+        /// The upload.
+        upload: UploadId,
+    },
+    /// A batch can be worked on.
+    Batch {
+        /// How it closed.
+        closed: Box<Closed>,
+    },
+    /// A batch was given up; told to owners, admins and processors.
+    BatchFailed {
+        /// The batch.
+        batch: BatchId,
+        /// What the last worker said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// A result is there.
+    Result {
+        /// It.
+        result: Box<ResultView>,
+    },
+    /// The member belongs to the pool no longer; the stream ends.
+    Removed {
+        /// Who.
+        account: AccountId,
+    },
+}

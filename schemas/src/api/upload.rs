@@ -1,0 +1,153 @@
+//! Uploads and updates.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::event::HeldReason;
+use crate::id::{AccountId, BatchId, UpdateId, UploadId};
+use crate::name::{FileName, IdempotencyKey, MediaType};
+use crate::time::{EffectiveAt, LogTime, ObservedAt, ReceivedAt, SentAt, Window};
+
+/// Where a file will land, as far as was known when it was received; history says where it did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Landing {
+    /// The window its effective time falls in.
+    pub window: Window,
+    /// By then the window closes, whoever is missing.
+    pub closes_at_latest: LogTime,
+    /// Files in the window's open part, as far as the tables knew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files_in_window: Option<u32>,
+    /// Whether the window has closed already, as far as the tables knew.
+    pub late: bool,
+}
+
+/// `201`: the bytes and their event are durable.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UploadReceipt {
+    /// The upload: the same for every retry under one key.
+    pub upload: UploadId,
+    /// The key; made by us when the request had none.
+    pub idempotency_key: IdempotencyKey,
+    /// Length in bytes.
+    pub size_bytes: u64,
+    /// Digest of the bytes.
+    pub sha256: Digest,
+    /// What they are.
+    pub media_type: MediaType,
+    /// When we had them.
+    pub received_at: ReceivedAt,
+    /// The time the file is grouped by.
+    pub effective_at: EffectiveAt,
+    /// Whether that was cut back to our clock.
+    pub clamped: bool,
+    /// Whether its time is so far ahead of ours that an admin must decide.
+    pub quarantined: bool,
+    /// Where it will land.
+    pub landing: Landing,
+    /// Whether this is the answer to a retry of an upload we had.
+    pub repeated: bool,
+}
+
+/// First part of `POST /v1/pools/{pool}/updates`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpdateManifest {
+    /// When the client sent it, by its clock.
+    #[serde(default)]
+    pub sent_at: Option<SentAt>,
+    /// Its files, in the order of the parts that follow.
+    pub items: Vec<UpdateItem>,
+}
+
+/// One file of an update.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpdateItem {
+    /// What the client calls it.
+    pub name: String,
+    /// When the client made it, by its clock.
+    pub observed_at: ObservedAt,
+    /// What it is. Default: what its part says.
+    #[serde(default)]
+    pub media_type: Option<String>,
+    /// Its digest, to be checked.
+    #[serde(default)]
+    pub sha256: Option<Digest>,
+    /// Its length, to be checked.
+    #[serde(default)]
+    pub size_bytes: Option<u64>,
+}
+
+/// `201`: all files of an update are durable, in one event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UpdateReceipt {
+    /// The update.
+    pub update: UpdateId,
+    /// Its key; made by us when the request had none.
+    pub idempotency_key: IdempotencyKey,
+    /// A receipt for each file, in the manifest's order; those skipped are left out.
+    pub items: Vec<UploadReceipt>,
+    /// With `on_invalid=skip`: what was not taken.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<crate::problem::FieldError>,
+}
+
+/// Where an upload is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum UploadState {
+    /// In an open part of a window, or gathered with other late files for the next revision.
+    Accepted,
+    /// In a batch.
+    Batched,
+    /// Held for an admin.
+    Held,
+    /// Its time was too far ahead: held for an admin.
+    Quarantined,
+}
+
+/// One upload in a client's history.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UploadView {
+    /// The upload.
+    pub upload: UploadId,
+    /// The pool.
+    pub pool: crate::name::PoolName,
+    /// Who sent it.
+    pub client: AccountId,
+    /// The update it came with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub update: Option<UpdateId>,
+    /// What its client calls it.
+    pub name: FileName,
+    /// Length in bytes.
+    pub size_bytes: u64,
+    /// Digest of the bytes.
+    pub sha256: Digest,
+    /// What they are.
+    pub media_type: MediaType,
+    /// When its client made it, by the client's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_at: Option<ObservedAt>,
+    /// When we had it.
+    pub received_at: ReceivedAt,
+    /// The time it is grouped by.
+    pub effective_at: EffectiveAt,
+    /// Where it is.
+    pub state: UploadState,
+    /// The window its effective time falls in.
+    pub window: Window,
+    /// Whether the window had closed.
+    pub late: bool,
+    /// The batch it is in, or will be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<BatchId>,
+    /// The first revision it is in, or will be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u32>,
+    /// Why it is held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_because: Option<HeldReason>,
+}

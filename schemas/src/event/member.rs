@@ -1,0 +1,95 @@
+//! Who belongs to a pool.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::id::{AccountId, TokenId};
+use crate::role::RoleSet;
+use crate::time::LogTime;
+
+/// An admin asks that an account belong with these roles; a member's roles are replaced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MemberAddRequested {
+    /// Who asks.
+    pub by: AccountId,
+    /// Who is to belong.
+    pub account: AccountId,
+    /// As what.
+    pub roles: RoleSet,
+}
+
+/// An account redeems a join token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MemberJoinRequested {
+    /// Who joins.
+    pub account: AccountId,
+    /// The token, named by a digest of its secret.
+    pub token: TokenId,
+}
+
+/// Someone asks that an account belong no longer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MemberRemoveRequested {
+    /// Who asks.
+    pub by: AccountId,
+    /// Who is to go.
+    pub account: AccountId,
+}
+
+/// An admin asks for a join token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct JoinTokenIssueRequested {
+    /// Who asks.
+    pub by: AccountId,
+    /// The token, named by a digest of its secret.
+    pub token: TokenId,
+    /// What those who redeem it become.
+    pub roles: RoleSet,
+    /// How often it may be redeemed.
+    pub uses_max: u32,
+    /// Until when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<LogTime>,
+}
+
+/// An account belongs from here on, with these roles.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MemberAdded {
+    /// Who.
+    pub account: AccountId,
+    /// As what.
+    pub roles: RoleSet,
+    /// The token it redeemed, and what is left of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<TokenUsed>,
+}
+
+/// A join token after one more use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TokenUsed {
+    /// The token.
+    pub token: TokenId,
+    /// Uses left.
+    pub uses_left: u32,
+}
+
+/// An account belongs no longer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MemberRemoved {
+    /// Who.
+    pub account: AccountId,
+}
+
+/// A join token can be redeemed from here on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct JoinTokenIssued {
+    /// The token, named by a digest of its secret.
+    pub token: TokenId,
+    /// What those who redeem it become.
+    pub roles: RoleSet,
+    /// How often it may be redeemed.
+    pub uses_max: u32,
+    /// Until when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<LogTime>,
+}

@@ -1,0 +1,196 @@
+//! What can stand in a topic: one enum per topic, one struct per type, past tense, facts only.
+//!
+//! A type's name is `sluice.<noun>.<past-tense>.v<n>`. Once released a type only gains optional
+//! fields; another meaning is another type. No password, token or address is ever in an event.
+
+mod clock;
+mod delivery;
+mod directory;
+mod member;
+mod pool;
+mod upload;
+mod window;
+mod work;
+
+pub use clock::{SemanticsRaised, Timer, TimerDue};
+pub use delivery::{DeliveryAcknowledged, DeliveryFailed, DeliveryFetched};
+pub use directory::{
+    AccountCreated, MembershipCopied, PolicyCopied, PoolLocated, SessionRevoked, SnapshotTaken,
+    TokenCopied,
+};
+pub use member::{
+    JoinTokenIssueRequested, JoinTokenIssued, MemberAddRequested, MemberAdded, MemberJoinRequested,
+    MemberRemoveRequested, MemberRemoved, TokenUsed,
+};
+pub use pool::{PolicyChanged, PoolCreated, Refusal, RequestRefused};
+pub use upload::{
+    FilePlaced, HeldReason, Placement, UpdateReceived, UploadReceived, UploadRefused,
+    UploadRepeated,
+};
+pub use window::{
+    BatchAmended, BatchFailed, BatchReady, CloseReason, Closed, MISSING_NAMED_MAX, ManifestPage,
+    WindowCloseAsked, WindowOpened,
+};
+pub use work::{
+    BatchLeased, ClaimRefusal, ClaimRefused, ClaimRequested, ExpiryReason, LeaseExpired,
+    LeaseRenewed, OfferRefusal, ProcessingFailed, ResultOffered, ResultPublished, ResultRefused,
+};
+
+use schemars::Schema;
+use serde_json::value::RawValue;
+
+/// A body that can stand in a topic: knows its type's name and reads its data back by it.
+pub trait Body: Sized + serde::Serialize {
+    /// The type's name, such as `sluice.upload.received.v1`.
+    fn type_name(&self) -> &'static str;
+
+    /// Reads `data` of the type of this name; `None` when the name is not one of this topic's.
+    fn decode(type_name: &str, data: &RawValue) -> Option<Result<Self, serde_json::Error>>;
+}
+
+/// The name of a type and the JSON Schema (2020-12) of its data.
+pub type NamedSchema = (&'static str, Schema);
+
+macro_rules! topic_bodies {
+    ($($(#[$doc:meta])* $enum:ident { $($variant:ident = $type:literal,)* })*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        #[allow(missing_docs, reason = "each variant is the struct of its name, documented there")]
+        pub enum $enum { $($variant($variant),)* }
+
+        $(impl From<$variant> for $enum {
+            fn from(body: $variant) -> Self {
+                Self::$variant(body)
+            }
+        })*
+
+        impl serde::Serialize for $enum {
+            fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                match self { $(Self::$variant(body) => body.serialize(to),)* }
+            }
+        }
+
+        impl Body for $enum {
+            fn type_name(&self) -> &'static str {
+                match self { $(Self::$variant(_) => $type,)* }
+            }
+
+            fn decode(type_name: &str, data: &RawValue) -> Option<Result<Self, serde_json::Error>> {
+                Some(match type_name {
+                    $($type => serde_json::from_str(data.get()).map(Self::$variant),)*
+                    _ => return None,
+                })
+            }
+        }
+
+        impl $enum {
+            /// The types of this topic, each with the schema of its data.
+            pub fn schemas() -> Vec<NamedSchema> {
+                vec![$(($type, schemars::schema_for!($variant)),)*]
+            }
+        }
+    )*};
+}
+
+topic_bodies! {
+    /// `sluice.pool.<pool>.events`: what was said. Written by ingest, and by the pool's owner for
+    /// the clock.
+    Event {
+        PoolCreated = "sluice.pool.created.v1",
+        MemberAddRequested = "sluice.member.add-requested.v1",
+        MemberJoinRequested = "sluice.member.join-requested.v1",
+        MemberRemoveRequested = "sluice.member.remove-requested.v1",
+        JoinTokenIssueRequested = "sluice.join-token.issue-requested.v1",
+        UploadReceived = "sluice.upload.received.v1",
+        UpdateReceived = "sluice.update.received.v1",
+        WindowCloseAsked = "sluice.window.close-asked.v1",
+        ClaimRequested = "sluice.claim.requested.v1",
+        LeaseRenewed = "sluice.lease.renewed.v1",
+        ProcessingFailed = "sluice.processing.failed.v1",
+        ResultOffered = "sluice.result.offered.v1",
+        TimerDue = "sluice.timer.due.v1",
+        SemanticsRaised = "sluice.semantics.raised.v1",
+    }
+
+    /// `sluice.pool.<pool>.batches`: what follows from the events, and from nothing else. Written
+    /// by the pool's batcher.
+    Derived {
+        PolicyChanged = "sluice.pool.policy-changed.v1",
+        RequestRefused = "sluice.request.refused.v1",
+        MemberAdded = "sluice.member.added.v1",
+        MemberRemoved = "sluice.member.removed.v1",
+        JoinTokenIssued = "sluice.join-token.issued.v1",
+        FilePlaced = "sluice.file.placed.v1",
+        UploadRefused = "sluice.upload.refused.v1",
+        UploadRepeated = "sluice.upload.repeated.v1",
+        WindowOpened = "sluice.window.opened.v1",
+        ManifestPage = "sluice.manifest.page.v1",
+        BatchReady = "sluice.batch.ready.v1",
+        BatchAmended = "sluice.batch.amended.v1",
+        BatchFailed = "sluice.batch.failed.v1",
+        BatchLeased = "sluice.batch.leased.v1",
+        ClaimRefused = "sluice.claim.refused.v1",
+        LeaseExpired = "sluice.lease.expired.v1",
+        ResultPublished = "sluice.result.published.v1",
+        ResultRefused = "sluice.result.refused.v1",
+    }
+
+    /// `sluice.pool.<pool>.deliveries`: who has which result.
+    Delivery {
+        DeliveryFetched = "sluice.delivery.fetched.v1",
+        DeliveryAcknowledged = "sluice.delivery.acknowledged.v1",
+        DeliveryFailed = "sluice.delivery.failed.v1",
+    }
+
+    /// `sluice.directory`: what every instance must know to let a request in. Compacted by key.
+    Directory {
+        PoolLocated = "sluice.pool.located.v1",
+        PolicyCopied = "sluice.policy.copied.v1",
+        MembershipCopied = "sluice.membership.copied.v1",
+        TokenCopied = "sluice.join-token.copied.v1",
+        AccountCreated = "sluice.account.created.v1",
+        SessionRevoked = "sluice.session.revoked.v1",
+        SnapshotTaken = "sluice.snapshot.taken.v1",
+    }
+}
+
+impl Derived {
+    /// Whether this answers the request that caused it; a request has exactly one such record.
+    pub fn answers(&self) -> bool {
+        match self {
+            Self::PolicyChanged(_)
+            | Self::RequestRefused(_)
+            | Self::MemberAdded(_)
+            | Self::MemberRemoved(_)
+            | Self::JoinTokenIssued(_)
+            | Self::UploadRefused(_)
+            | Self::UploadRepeated(_)
+            | Self::FilePlaced(_)
+            | Self::BatchReady(_)
+            | Self::BatchLeased(_)
+            | Self::ClaimRefused(_)
+            | Self::LeaseExpired(_)
+            | Self::ResultPublished(_)
+            | Self::ResultRefused(_) => true,
+            Self::WindowOpened(_)
+            | Self::ManifestPage(_)
+            | Self::BatchAmended(_)
+            | Self::BatchFailed(_) => false,
+        }
+    }
+}
+
+impl Directory {
+    /// The key it is compacted by: the newest record of a key is the truth about it.
+    pub fn key(&self) -> String {
+        match self {
+            Self::PoolLocated(body) => format!("pool/{}", body.name),
+            Self::PolicyCopied(body) => format!("policy/{}", body.pool),
+            Self::MembershipCopied(body) => format!("member/{}/{}", body.pool, body.account),
+            Self::TokenCopied(body) => format!("token/{}/{}", body.pool, body.token),
+            Self::AccountCreated(body) => format!("account/{}", body.account),
+            Self::SessionRevoked(body) => format!("session/{}", body.session),
+            Self::SnapshotTaken(body) => format!("snapshot/{}", body.pool),
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! A pool's beginning and its rules.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::id::{AccountId, PoolId};
+use crate::name::PoolName;
+use crate::policy::Policy;
+use crate::time::EffectiveAt;
+
+/// A pool was made. The first in its topic owns the name; the fold refuses any other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PoolCreated {
+    /// Its id.
+    pub pool: PoolId,
+    /// Its name.
+    pub name: PoolName,
+    /// Its first owner.
+    pub owner: AccountId,
+    /// The fold its log starts under.
+    pub semantics: u32,
+    /// Its rules, every default written out.
+    pub policy: Policy,
+}
+
+/// A policy holds from a moment of effective time on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PolicyChanged {
+    /// The pool.
+    pub pool: PoolId,
+    /// Its name.
+    pub name: PoolName,
+    /// Counted from 1.
+    pub version: u32,
+    /// Files of this time and later fall under it.
+    pub effective_from: EffectiveAt,
+    /// The rules.
+    pub policy: Policy,
+}
+
+/// Why the fold refused a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Refusal {
+    /// Another pool has the name.
+    PoolNameTaken,
+    /// There is no pool yet.
+    NoPool,
+    /// No such member.
+    NoMember,
+    /// No such join token.
+    NoToken,
+    /// The token has been redeemed as often as it may be.
+    TokenUsedUp,
+    /// The token has run out.
+    TokenExpired,
+    /// The last owner cannot leave.
+    LastOwner,
+    /// The pool has as many members as it may have.
+    MembersFull,
+    /// No window with files in it is open.
+    NoOpenWindow,
+}
+
+/// A request was refused; nothing changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RequestRefused {
+    /// Why.
+    pub reason: Refusal,
+}

@@ -1,0 +1,112 @@
+//! Files that came, and where each was put.
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::file::FileRef;
+use crate::id::{AccountId, BatchId, UpdateId, UploadId};
+use crate::time::{StoredAt, Window};
+
+/// A file is here: its bytes are durable under `file.object`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UploadReceived {
+    /// The file.
+    pub file: FileRef,
+    /// When its bytes were durable.
+    pub stored_at: StoredAt,
+}
+
+/// Many files of one client that was offline. This one record is the commit of them all.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UpdateReceived {
+    /// The update.
+    pub update: UpdateId,
+    /// Whose.
+    pub client: AccountId,
+    /// Its files: at most 1,000, in 512 KiB of references.
+    pub items: Vec<FileRef>,
+    /// When the last one's bytes were durable.
+    pub stored_at: StoredAt,
+}
+
+/// A file was put somewhere: exactly one such record per upload, ever.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FilePlaced {
+    /// The file.
+    pub file: Arc<FileRef>,
+    /// The update it came with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub update: Option<UpdateId>,
+    /// Where it is.
+    pub placed: Placement,
+}
+
+/// Where a file is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Placement {
+    /// In a part of a window: it will be in that batch.
+    Window {
+        /// The window its effective time falls in.
+        window: Window,
+        /// The part, counted from 1.
+        part: u32,
+        /// The batch the part is, or will be.
+        batch: BatchId,
+        /// The revision it will first be in.
+        revision: u32,
+        /// Whether the window had closed.
+        late: bool,
+        /// Files in the part so far, this one counted.
+        part_files: u32,
+        /// Their bytes.
+        part_bytes: u64,
+        /// Clients with a file in the part.
+        part_clients: u32,
+    },
+    /// Held for an admin to release or discard.
+    Held {
+        /// Why.
+        reason: HeldReason,
+        /// The window its effective time falls in.
+        window: Window,
+    },
+}
+
+/// Why a file is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum HeldReason {
+    /// Its sender no longer belonged, or no longer as a contributor, when it was recorded.
+    SenderNotAContributor,
+    /// It is later than the pool allows.
+    TooLate,
+    /// Its time is too far ahead of ours: quarantined.
+    TooFarAhead,
+    /// It was recorded so long after it was stored that its bytes must be checked first.
+    StoredLongAgo,
+}
+
+/// Another body under a key that was used: not taken. `upload` names the first clash.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UploadRefused {
+    /// The upload whose key was used again.
+    pub upload: UploadId,
+    /// Who sent it.
+    pub client: AccountId,
+    /// The update it came with: refused as a whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub update: Option<UpdateId>,
+}
+
+/// The same upload once more: nothing changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UploadRepeated {
+    /// The upload, or the first of an update.
+    pub upload: UploadId,
+    /// The update.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub update: Option<UpdateId>,
+}

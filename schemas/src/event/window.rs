@@ -1,0 +1,137 @@
+//! Windows that opened and closed, and the batches that came of them.
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::file::FileRef;
+use crate::id::{AccountId, BatchId};
+use crate::time::{EffectiveAt, LogTime, Window};
+
+/// How many missing contributors a batch names; the rest are counted.
+pub const MISSING_NAMED_MAX: usize = 50;
+
+/// Someone asks that the open windows, or one of them, close now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct WindowCloseAsked {
+    /// Who.
+    pub by: AccountId,
+    /// The window of this moment; all that are open when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<EffectiveAt>,
+}
+
+/// A window got its first file, or the first of its next part.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct WindowOpened {
+    /// The window.
+    pub window: Window,
+    /// The part, counted from 1.
+    pub part: u32,
+    /// The batch it will be.
+    pub batch: BatchId,
+    /// No file for it counts as late before this moment of the watermark.
+    pub closes_at: EffectiveAt,
+    /// By then it closes, whoever is missing.
+    pub closes_at_latest: LogTime,
+}
+
+/// Some files of a batch: added by the revision whose `batch.ready` or `.amended` follows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ManifestPage {
+    /// The batch.
+    pub batch: BatchId,
+    /// Counted from 1 through all revisions: revision r's manifest is pages 1 to its `pages`.
+    pub page: u32,
+    /// The files, in (effective time, client, upload) order; at most 512 KiB.
+    pub added: Vec<Arc<FileRef>>,
+}
+
+/// Why a part closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum CloseReason {
+    /// The clients' watermark reached its end and the grace.
+    WindowEnd,
+    /// It had waited as long as the pool allows; someone is missing.
+    MaxWait,
+    /// It had as many files as the pool asks for.
+    Count,
+    /// It had as many files as a part may hold.
+    PartFull,
+    /// A pool admin or the external server asked.
+    Asked,
+    /// Late files came into a window that had closed without a batch, or whose last part is full.
+    Late,
+}
+
+/// How a part closed: what it holds, and who had reported.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Closed {
+    /// The batch.
+    pub batch: BatchId,
+    /// The window.
+    pub window: Window,
+    /// The part, counted from 1.
+    pub part: u32,
+    /// Counted from 1.
+    pub revision: u32,
+    /// Why.
+    pub reason: CloseReason,
+    /// Files in it, all revisions together.
+    pub files: u32,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Pages of its manifest.
+    pub pages: u32,
+    /// Digest of its manifest ([`crate::file::manifest_digest`]).
+    pub manifest_sha256: Digest,
+    /// The watermark when it closed.
+    pub watermark: EffectiveAt,
+    /// The log's clock when it closed.
+    pub log_clock: LogTime,
+    /// Contributors the pool has.
+    pub expected: u32,
+    /// Of those, the ones active of late.
+    pub active: u32,
+    /// Clients with a file in it.
+    pub reported: u32,
+    /// Contributors without a file in it, the first 50 by id.
+    pub missing: Vec<AccountId>,
+    /// How many there are in all.
+    pub missing_count: u32,
+}
+
+/// A part closed: the batch can be claimed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BatchReady {
+    /// How.
+    pub closed: Closed,
+}
+
+/// Late files joined a batch: its next revision can be claimed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BatchAmended {
+    /// What it holds now.
+    pub closed: Closed,
+    /// The revision before.
+    pub supersedes: u32,
+    /// Files added.
+    pub added: u32,
+}
+
+/// A batch was given up, until an admin retries it or late files amend it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BatchFailed {
+    /// The batch.
+    pub batch: BatchId,
+    /// The revision.
+    pub revision: u32,
+    /// Attempts made.
+    pub attempts: u32,
+    /// What the last worker said, if it said anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Box<str>>,
+}

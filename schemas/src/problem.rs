@@ -1,0 +1,239 @@
+//! What a refused request is told: problem details (RFC 9457) with a stable code.
+//!
+//! A code once released keeps its meaning; each has its heading in docs/errors.md.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The media type of a problem.
+pub const CONTENT_TYPE: &str = "application/problem+json";
+
+macro_rules! codes {
+    ($($variant:ident $code:literal $status:literal $title:literal, $advice:literal;)*) => {
+        /// A stable code of a problem.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+        pub enum Code {
+            $(#[doc = $title] #[serde(rename = $code)] $variant,)*
+        }
+
+        impl Code {
+            /// All of them, in the order of the documentation.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The code as text: a kebab word.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $code,)* }
+            }
+
+            /// The HTTP status it is sent with.
+            pub fn status(self) -> u16 {
+                match self { $(Self::$variant => $status,)* }
+            }
+
+            /// What happened, in a few words, the same every time.
+            pub fn title(self) -> &'static str {
+                match self { $(Self::$variant => $title,)* }
+            }
+
+            /// What the caller can do.
+            pub fn advice(self) -> &'static str {
+                match self { $(Self::$variant => $advice,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    InvalidRequest "invalid-request" 400 "the request cannot be read",
+        "Correct the path, query, headers or body as `detail` says.";
+    InvalidJson "invalid-json" 400 "the body is not the JSON expected here",
+        "Send UTF-8 JSON with the fields of the OpenAPI document; `detail` says where it differs.";
+    LengthMismatch "length-mismatch" 400 "the body's length differs from the one declared",
+        "Send as many bytes as declared. Nothing was kept; retry with the same key.";
+    DigestMismatch "digest-mismatch" 400 "the bytes have another digest than declared",
+        "The body changed on its way or the digest is wrong. Nothing was kept; retry with the same key.";
+    UnsupportedDigest "unsupported-digest" 400 "no digest in the header can be checked",
+        "Use `sha-256` in Content-Digest or Repr-Digest (RFC 9530).";
+    MalformedMultipart "malformed-multipart" 400 "the multipart body cannot be read",
+        "Send multipart/form-data: first the part `manifest` (JSON), then one part `file` per item, in its order.";
+    NotSignedIn "not-signed-in" 401 "this needs a signed-in account",
+        "Send `Authorization: Bearer <access token>`.";
+    InvalidToken "invalid-token" 401 "the access token is not valid",
+        "It has expired, was signed out or is not ours. Sign in again.";
+    InvalidCredentials "invalid-credentials" 401 "the name or the password is wrong",
+        "Check both; the answer is the same whichever is wrong.";
+    Forbidden "forbidden" 403 "your role in this pool does not allow this",
+        "Ask an owner or admin of the pool for the role; docs/api.md has the table.";
+    WrongUser "wrong-user" 403 "the token is another user's",
+        "Ask about the user the token was issued to.";
+    NotFound "not-found" 404 "there is no such thing, or you may not know of it",
+        "Check the path and the ids. What belongs to pools you are not in is not found either.";
+    MethodNotAllowed "method-not-allowed" 405 "this resource does not have that method",
+        "See the `Allow` header.";
+    SlowBody "slow-body" 408 "the body paused for too long",
+        "Nothing was kept; retry with the same key, over a better line or in smaller files.";
+    NameTaken "name-taken" 409 "the user name is taken",
+        "Choose another.";
+    PoolNameTaken "pool-name-taken" 409 "the pool name is taken, or was once",
+        "Choose another: names of pools are never used again.";
+    UploadInProgress "upload-in-progress" 409 "the same upload is being received already",
+        "Wait for the other request to end, then retry with the same key.";
+    StaleLease "stale-lease" 409 "the lease has ended or another worker holds a later one",
+        "Drop the work and claim again.";
+    OtherManifest "other-manifest" 409 "the result was computed from another manifest",
+        "Fetch the manifest of the revision and compute from that.";
+    ResultExists "result-exists" 409 "that revision, or a later one, has a result",
+        "Nothing to do: the work was done by another worker.";
+    NoOpenWindow "no-open-window" 409 "no window with files in it is open",
+        "Nothing to do: send files first.";
+    LastOwner "last-owner" 409 "the last owner of a pool cannot leave it",
+        "Make another member an owner first.";
+    MembersFull "members-full" 409 "the pool has as many members as it may have",
+        "Remove members, or raise the limit `members_max`.";
+    PoolsFull "pools-full" 409 "the installation has as many pools as it may have",
+        "Raise the limit `pools_max`.";
+    TokenUsedUp "token-used-up" 410 "the join token has been redeemed as often as it may be",
+        "Ask an admin of the pool for a new one.";
+    TokenExpired "token-expired" 410 "the join token has run out",
+        "Ask an admin of the pool for a new one.";
+    LengthRequired "length-required" 411 "the length of the body must be declared",
+        "Send Content-Length: files are checked against limits before their first byte is read.";
+    FileTooLarge "file-too-large" 413 "the file is larger than the pool allows",
+        "Send smaller files, or ask an admin to raise `file_bytes_max` in the pool's policy.";
+    BodyTooLarge "body-too-large" 413 "the body is larger than allowed here",
+        "See docs/config.md for the limits.";
+    UpdateTooLarge "update-too-large" 413 "the update has too many files, bytes or too long references",
+        "Send several updates.";
+    UnsupportedMediaType "unsupported-media-type" 415 "the body's media type is not the one expected",
+        "Send the Content-Type that the OpenAPI document names.";
+    ForbiddenFileType "forbidden-file-type" 415 "files of this type are not taken here",
+        "Executables and scripts never are; the pool's policy may name the media types it takes.";
+    RangeNotSatisfiable "range-not-satisfiable" 416 "the range lies outside the file",
+        "See Content-Range for its length.";
+    InvalidField "invalid-field" 422 "some fields have values that cannot be",
+        "Correct each field named in `errors`.";
+    EmptyFile "empty-file" 422 "the file is empty",
+        "Send a file with at least one byte.";
+    InvalidFileName "invalid-file-name" 422 "the file's name cannot be used",
+        "1 to 255 bytes of UTF-8, no slashes, control or direction characters.";
+    TypeMismatch "type-mismatch" 422 "the file's content is of another type than declared",
+        "Declare the type the bytes have, or application/octet-stream.";
+    IdempotencyKeyReused "idempotency-key-reused" 422 "the idempotency key was used with other content",
+        "Use a new key for new content.";
+    UpdateInvalid "update-invalid" 422 "some files of the update cannot be taken, so none was",
+        "Correct the items in `errors`, or send `?on_invalid=skip` to have the others taken.";
+    WeakPassword "weak-password" 422 "the password is too short or too long",
+        "8 to 256 characters; longer is better.";
+    Internal "internal" 500 "something failed on our side",
+        "Retry with the same idempotency key; report the `request_id` if it stays.";
+    Unavailable "unavailable" 503 "a part of the service cannot be reached",
+        "Nothing was changed. Retry after the time in Retry-After.";
+    OutcomeUnknown "outcome-unknown" 503 "whether the request took effect is not known",
+        "Retry with the same idempotency key: if it did, the answer is the same.";
+    PositionNotReached "position-not-reached" 503 "the tables have not reached the position asked for",
+        "Retry, or read without Sluice-Position.";
+    TooBusy "too-busy" 503 "as many requests of this kind are under way as are allowed",
+        "Retry after the time in Retry-After.";
+    StorageFull "storage-full" 507 "there is no room for the file",
+        "Nothing was kept. The operator must make room; retry later.";
+}
+
+/// The body of a refusal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Problem {
+    /// Where the code is explained: a URI reference.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The stable code.
+    pub code: Code,
+    /// What happened, the same every time.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What happened this time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// What was wrong where, when several things were.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<FieldError>,
+    /// Names this request in the server's log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// Seconds after which a retry may help; sent as Retry-After too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_s: Option<u32>,
+}
+
+/// One thing that was wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FieldError {
+    /// Where, as a JSON Pointer (RFC 6901).
+    pub pointer: String,
+    /// What.
+    pub detail: String,
+    /// The code it would have had alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<Code>,
+}
+
+impl Problem {
+    /// A problem with this code.
+    pub fn new(code: Code) -> Self {
+        Self {
+            kind: format!("/docs/errors#{}", code.as_str()),
+            code,
+            title: code.title().to_owned(),
+            status: code.status(),
+            detail: None,
+            errors: Vec::new(),
+            request_id: None,
+            retry_after_s: matches!(code.status(), 503 | 507).then_some(1),
+        }
+    }
+
+    /// With what happened this time.
+    pub fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    /// With what was wrong where.
+    pub fn errors(mut self, errors: Vec<FieldError>) -> Self {
+        self.errors = errors;
+        self
+    }
+}
+
+impl From<Code> for Problem {
+    fn from(code: Code) -> Self {
+        Self::new(code)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn codes_are_unique_kebab_words() {
+        let codes: BTreeSet<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        assert_eq!(codes.len(), Code::ALL.len());
+        for code in Code::ALL {
+            let text = code.as_str();
+            assert!(text.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{text}");
+            assert_eq!(serde_json::to_string(code).unwrap(), format!("\"{text}\""));
+            assert!((400..600).contains(&code.status()), "{text}");
+            assert!(code.advice().ends_with('.') && !code.title().ends_with('.'), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_problem_leaves_out_what_it_has_not() {
+        let problem = Problem::new(Code::EmptyFile).detail("0 bytes");
+        assert_eq!(
+            serde_json::to_string(&problem).unwrap(),
+            r#"{"type":"/docs/errors#empty-file","code":"empty-file","title":"the file is empty","status":422,"detail":"0 bytes"}"#
+        );
+    }
+}

@@ -1,0 +1,135 @@
+//! Every route in one table: it drives the routers, the metrics and the authorization test.
+
+use crate::role::Act;
+
+/// An HTTP method.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Method {
+    /// Reads.
+    Get,
+    /// Asks for something to be done.
+    Post,
+    /// Puts something where it says.
+    Put,
+    /// Takes something away.
+    Delete,
+}
+
+/// Which side answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// Ingest: what changes anything.
+    Write,
+    /// The projector: what was and is.
+    Read,
+    /// Every process.
+    Process,
+}
+
+/// One route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Its method.
+    pub method: Method,
+    /// Its path, parameters in braces.
+    pub path: &'static str,
+    /// What it lets one do.
+    pub act: Act,
+    /// Who answers.
+    pub side: Side,
+    /// What it is for, in one sentence.
+    pub summary: &'static str,
+}
+
+macro_rules! routes {
+    ($($name:ident = $side:ident $method:ident $path:literal $act:ident $summary:literal;)*) => {
+        $(#[doc = $summary]
+        pub const $name: Route = Route {
+            method: Method::$method,
+            path: $path,
+            act: Act::$act,
+            side: Side::$side,
+            summary: $summary,
+        };)*
+
+        /// All of them.
+        pub const ALL: &[Route] = &[$($name,)*];
+    };
+}
+
+routes! {
+    SIGN_UP = Write Post "/auth/signup" Anyone "Makes an account and signs it in.";
+    LOG_IN = Write Put "/auth/login/{user_name}" Anyone "Signs in with a password.";
+    LOG_OUT = Write Put "/auth/logout/{user_name}" SignedIn "Signs out: the token is dead everywhere within a second.";
+    VALIDATE = Write Get "/auth/validate" SignedIn "Says whether the token is good for a user, and the user's role.";
+    TOKEN = Write Post "/auth/token" Anyone "Gives an access token (OAuth 2.0, RFC 6749, section 4.3).";
+    KEYS = Write Get "/.well-known/jwks.json" Anyone "The keys that access tokens are signed with (RFC 7517).";
+
+    CREATE_POOL = Write Post "/v1/pools" CreatePool "Makes a pool; its maker is its owner.";
+    LIST_POOLS = Read Get "/v1/pools" SignedIn "The pools the caller is in.";
+    READ_POOL = Read Get "/v1/pools/{pool}" ReadPool "A pool's policy and the caller's roles in it.";
+    READ_WINDOWS = Read Get "/v1/pools/{pool}/windows" ReadPool "The pool's windows, newest first: when each closes, why, and who is missing.";
+    CLOSE_WINDOW = Write Post "/v1/pools/{pool}/windows/close" CloseWindow "Closes the open windows now, or the one of a moment.";
+
+    LIST_MEMBERS = Read Get "/v1/pools/{pool}/members" ReadMembers "Who belongs to the pool.";
+    ADD_MEMBER = Write Put "/v1/pools/{pool}/members/{account}" ManageMembers "Makes an account a member with these roles.";
+    REMOVE_MEMBER = Write Delete "/v1/pools/{pool}/members/{account}" ManageMembers "Ends a membership.";
+    ISSUE_TOKEN = Write Post "/v1/pools/{pool}/join-tokens" ManageMembers "Issues a join token; its secret is shown this once.";
+    JOIN = Write Post "/v1/pools/{pool}/join" Join "Redeems a join token.";
+
+    UPLOAD = Write Post "/v1/pools/{pool}/uploads" Upload "Sends one file as the body.";
+    UPDATE = Write Post "/v1/pools/{pool}/updates" Upload "Sends many files with a time each, all or none (multipart/form-data).";
+    READ_UPLOAD = Read Get "/v1/pools/{pool}/uploads/{upload}" ReadUpload "Where an upload is now.";
+    FETCH_UPLOAD = Read Get "/v1/pools/{pool}/uploads/{upload}/content" FetchUpload "An upload's bytes.";
+    READ_HISTORY = Read Get "/v1/pools/{pool}/clients/{client}/history" ReadHistory "A client's uploads, newest first.";
+    CLIENT_HISTORY = Read Get "/client/history/{client}" SignedIn "A client's uploads in all pools the caller may see, newest first.";
+
+    LIST_BATCHES = Read Get "/v1/pools/{pool}/batches" ReadBatches "The pool's batches, newest first.";
+    READ_BATCH = Read Get "/v1/pools/{pool}/batches/{batch}" ReadBatches "A batch with all its revisions.";
+    READ_MANIFEST = Read Get "/v1/pools/{pool}/batches/{batch}/manifest" ReadBatches "The files of a batch, page by page.";
+    FETCH_BATCH_FILE = Read Get "/v1/pools/{pool}/batches/{batch}/files/{upload}" FetchBatchFiles "The bytes of one file of a batch.";
+    CLAIM = Write Post "/v1/pools/{pool}/claims" Work "Claims a batch to work on; waits for one if asked to.";
+    RENEW = Write Post "/v1/pools/{pool}/batches/{batch}/renew" Work "Renews a lease.";
+    FAIL = Write Post "/v1/pools/{pool}/batches/{batch}/fail" Work "Gives a batch back.";
+    OFFER_RESULT = Write Post "/v1/pools/{pool}/batches/{batch}/result" Work "Offers the one file computed from a revision, as the body.";
+
+    LIST_RESULTS = Read Get "/v1/pools/{pool}/results" ReadResults "Results after a position, oldest first; or those the caller has not acknowledged.";
+    LATEST_RESULT = Read Get "/v1/pools/{pool}/results/latest" ReadResults "The result of the greatest window, part and revision.";
+    READ_RESULT = Read Get "/v1/pools/{pool}/results/{result}" ReadResults "One result.";
+    FETCH_RESULT = Read Get "/v1/pools/{pool}/results/{result}/content" ReadResults "A result's bytes.";
+    ACKNOWLEDGE = Write Post "/v1/pools/{pool}/results/{result}/ack" Acknowledge "Says that the caller has a result, and with which digest.";
+    READ_DELIVERIES = Read Get "/v1/pools/{pool}/results/{result}/deliveries" ReadDeliveries "Who has a result, and who has not.";
+    NOTICES = Read Get "/v1/pools/{pool}/notices" Listen "What happens in the pool, as it happens (server-sent events).";
+
+    ERRORS = Process Get "/docs/errors" Anyone "What each problem code means.";
+    LIVE = Process Get "/livez" Anyone "Whether the process runs.";
+    READY = Process Get "/readyz" Anyone "Whether it can serve.";
+    METRICS = Process Get "/metrics" Anyone "Metrics (OpenMetrics 1.0).";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::role::RULES;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn no_two_routes_are_the_same() {
+        let mut seen = BTreeSet::new();
+        for route in ALL {
+            assert!(seen.insert((format!("{:?}", route.method), route.path)), "{}", route.path);
+            assert!(route.summary.ends_with('.'), "{}", route.path);
+        }
+    }
+
+    #[test]
+    fn every_act_within_a_pool_has_a_rule_and_a_route() {
+        for route in ALL.iter().filter(|route| route.path.contains("{pool}")) {
+            let ruled = RULES.iter().any(|rule| rule.act == route.act);
+            assert!(ruled || route.act == Act::Join, "{} has no rule", route.path);
+        }
+        for rule in RULES {
+            assert!(ALL.iter().any(|route| route.act == rule.act), "{:?} has no route", rule.act);
+        }
+    }
+}
