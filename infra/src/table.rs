@@ -183,6 +183,7 @@ macro_rules! row {
     ) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq)]
+        #[allow(unreachable_pub, reason = "rows may be private to where they are declared")]
         pub struct $name {
             $($(#[$pdoc])* pub $part: $ptype,)+
             $($($(#[$cdoc])* pub $clus: $ctype,)+)?
