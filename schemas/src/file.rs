@@ -56,6 +56,9 @@ pub struct FileRef {
     /// Whether `effective_at` was cut back to our clock.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub clamped: bool,
+    /// Whether its time is so far ahead of ours that an admin must decide.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub quarantined: bool,
 }
 
 impl FileRef {
@@ -116,6 +119,7 @@ pub(crate) mod tests {
             effective_at: EffectiveAt::from_millis(1_795_257_000_000),
             time_source: TimeSource::Client,
             clamped: false,
+            quarantined: false,
         }
     }
 
@@ -125,6 +129,7 @@ pub(crate) mod tests {
         assert!(serde_json::to_string(&file).unwrap().len() <= file.json_bytes_max());
         file.name = "\"".repeat(255).parse().unwrap();
         file.clamped = true;
+        file.quarantined = true;
         assert!(serde_json::to_string(&file).unwrap().len() <= file.json_bytes_max());
     }
 

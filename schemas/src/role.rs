@@ -88,6 +88,11 @@ impl RoleSet {
         self.0 & other.0 != 0
     }
 
+    /// It and `other` together.
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     /// Whether it is empty.
     pub const fn is_empty(self) -> bool {
         self.0 == 0

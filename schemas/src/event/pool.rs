@@ -58,6 +58,8 @@ pub enum Refusal {
     LastOwner,
     /// The pool has as many members as it may have.
     MembersFull,
+    /// The pool has as many join tokens as it may have.
+    TokensFull,
     /// No window with files in it is open.
     NoOpenWindow,
 }

@@ -92,15 +92,17 @@ pub struct Closed {
     pub watermark: EffectiveAt,
     /// The log's clock when it closed.
     pub log_clock: LogTime,
+    /// The policy it closed under.
+    pub policy_version: u32,
     /// Contributors the pool has.
     pub expected: u32,
     /// Of those, the ones active of late.
     pub active: u32,
-    /// Clients with a file in it.
+    /// Clients with a file in it when it first closed.
     pub reported: u32,
-    /// Contributors without a file in it, the first 50 by id.
+    /// Contributors without a file in it then, the first 50 by id. Told once, at revision 1.
     pub missing: Vec<AccountId>,
-    /// How many there are in all.
+    /// How many there were in all.
     pub missing_count: u32,
 }
 

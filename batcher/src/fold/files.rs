@@ -1,0 +1,124 @@
+//! Files that came: repeats, what is held, where each is put.
+
+use std::sync::Arc;
+
+use infra::faults::{Bug, planted};
+use schemas::event::{
+    FilePlaced, HeldReason, Placement, Refusal, UpdateReceived, UploadReceived, UploadRefused,
+    UploadRepeated,
+};
+use schemas::file::FileRef;
+use schemas::id::UpdateId;
+use schemas::role::Role;
+use schemas::time::{LogTime, StoredAt, Window};
+
+use super::emit::Emit;
+use super::seen::Known;
+use super::{Pool, State};
+
+/// An event recorded longer after its bytes were stored is held until they are checked: the
+/// sweeper may have taken them for unused.
+const STORED_MS_MAX: u64 = 43_200_000;
+
+impl State {
+    pub(super) fn receive(&mut self, received: UploadReceived, emit: &mut Emit<'_>) {
+        let UploadReceived { file, stored_at } = received;
+        let (upload, client) = (file.upload, file.client);
+        let Some(pool) = self.pool.take() else { return emit.refuse(Refusal::NoPool) };
+        match self.know(&file) {
+            Known::Same => emit.say(UploadRepeated { upload, update: None }),
+            Known::Other => emit.say(UploadRefused { upload, client, update: None }),
+            Known::New => self.take(&pool, vec![file], None, stored_at, emit),
+        }
+        self.pool = Some(pool);
+    }
+
+    /// An update is one unit: all of it, or, where one of its keys was used for other content,
+    /// nothing.
+    pub(super) fn receive_update(&mut self, received: UpdateReceived, emit: &mut Emit<'_>) {
+        let UpdateReceived { update, client, items, stored_at } = received;
+        let Some(pool) = self.pool.take() else { return emit.refuse(Refusal::NoPool) };
+        let clash = items.iter().find(|file| self.know(file) == Known::Other);
+        let update = Some(update);
+        if let Some(file) = clash {
+            emit.say(UploadRefused { upload: file.upload, client, update });
+        } else {
+            let first = items.first().map(|file| file.upload);
+            let new: Vec<_> =
+                items.into_iter().filter(|file| self.know(file) == Known::New).collect();
+            match first {
+                Some(upload) if new.is_empty() => emit.say(UploadRepeated { upload, update }),
+                _ => self.take(&pool, new, update, stored_at, emit),
+            }
+        }
+        self.pool = Some(pool);
+    }
+
+    fn know(&self, file: &FileRef) -> Known {
+        match self.seen.know(file.upload, &file.sha256) {
+            Known::Same if planted(Bug::DuplicateNotDropped) => Known::New,
+            known => known,
+        }
+    }
+
+    /// Takes files of one client: each is judged by the watermark as it was before any of them.
+    fn take(
+        &mut self,
+        pool: &Pool,
+        files: Vec<FileRef>,
+        update: Option<UpdateId>,
+        stored_at: StoredAt,
+        emit: &mut Emit<'_>,
+    ) {
+        let mut newest = None;
+        for file in files {
+            if self.seen.know(file.upload, &file.sha256) != Known::New
+                && !planted(Bug::DuplicateNotDropped)
+            {
+                continue; // twice in one update
+            }
+            self.seen.remember(file.upload, &file.sha256, self.clock);
+            let window = pool.policy.windows.of(file.effective_at);
+            let file = Arc::new(file);
+            let held = self.hold(pool, &file, &window, stored_at);
+            let placed = match held {
+                Some(reason) => Placement::Held { reason, window },
+                None if !self.is_late(pool, &window) => self.add(pool, window, &file, emit),
+                None if planted(Bug::LateDropped) => continue,
+                None => self.add_late(pool, window, &file, emit),
+            };
+            if held.is_none() {
+                newest = newest.max(Some((file.effective_at, file.client)));
+            }
+            emit.say(FilePlaced { file, update, placed });
+            self.close_if_full(pool, window, emit);
+        }
+        if let Some((newest, client)) = newest {
+            self.watermark.report(client, newest, self.clock);
+        }
+    }
+
+    /// Why a file cannot be grouped without an admin.
+    fn hold(
+        &self,
+        pool: &Pool,
+        file: &FileRef,
+        window: &Window,
+        stored_at: StoredAt,
+    ) -> Option<HeldReason> {
+        let end = LogTime::from_millis(window.end.millis());
+        let stored_at = LogTime::from_millis(stored_at.millis());
+        let too_late = self.clock.since(end) > pool.policy.late.allowed_ms;
+        if !self.has_role(file.client, Role::Contributor) {
+            Some(HeldReason::SenderNotAContributor)
+        } else if file.quarantined {
+            Some(HeldReason::TooFarAhead)
+        } else if self.clock.since(stored_at) > STORED_MS_MAX {
+            Some(HeldReason::StoredLongAgo)
+        } else if too_late && self.is_late(pool, window) {
+            Some(HeldReason::TooLate)
+        } else {
+            None
+        }
+    }
+}

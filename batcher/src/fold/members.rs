@@ -1,0 +1,151 @@
+//! Who belongs: members and join tokens.
+
+use schemas::event::{
+    JoinTokenIssueRequested, JoinTokenIssued, MemberAddRequested, MemberAdded, MemberJoinRequested,
+    MemberRemoveRequested, MemberRemoved, PolicyChanged, PoolCreated, Refusal, TokenUsed,
+};
+use schemas::id::AccountId;
+use schemas::role::{Role, RoleSet};
+use schemas::time::{EffectiveAt, LogTime};
+use serde::{Deserialize, Serialize};
+
+use super::emit::Emit;
+use super::{Pool, State};
+
+/// Most members of a pool. A constant of the fold: a limit of a process would not replay.
+const MEMBERS_MAX: usize = 100_000;
+/// Most join tokens of a pool, those used up counted until they are pushed out.
+const TOKENS_MAX: usize = 10_000;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Member {
+    pub(super) roles: RoleSet,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Token {
+    roles: RoleSet,
+    uses_left: u32,
+    expires_at: Option<LogTime>,
+}
+
+impl Token {
+    fn live(&self, clock: LogTime) -> bool {
+        self.uses_left > 0 && self.expires_at.is_none_or(|end| clock < end)
+    }
+}
+
+impl State {
+    pub(super) fn create(&mut self, created: PoolCreated, emit: &mut Emit<'_>) {
+        if self.pool.is_some() {
+            return emit.refuse(Refusal::PoolNameTaken);
+        }
+        let PoolCreated { pool, name, owner, semantics, policy } = created;
+        self.semantics = self.semantics.max(semantics);
+        emit.say(PolicyChanged {
+            pool,
+            name: name.clone(),
+            version: 1,
+            effective_from: EffectiveAt::default(),
+            policy: policy.clone(),
+        });
+        self.pool = Some(Pool { id: pool, name, policy, policy_version: 1 });
+        self.set_roles(owner, RoleSet::of(&[Role::Owner]), None, emit);
+    }
+
+    pub(super) fn add_member(&mut self, ask: &MemberAddRequested, emit: &mut Emit<'_>) {
+        let owner_leaves = self.is_last_owner(ask.account) && !ask.roles.has(Role::Owner);
+        if self.pool.is_none() {
+            emit.refuse(Refusal::NoPool);
+        } else if owner_leaves {
+            emit.refuse(Refusal::LastOwner);
+        } else if self.members.len() >= MEMBERS_MAX && !self.members.contains_key(&ask.account) {
+            emit.refuse(Refusal::MembersFull);
+        } else {
+            self.set_roles(ask.account, ask.roles, None, emit);
+        }
+    }
+
+    pub(super) fn remove_member(&mut self, ask: &MemberRemoveRequested, emit: &mut Emit<'_>) {
+        if self.is_last_owner(ask.account) {
+            return emit.refuse(Refusal::LastOwner);
+        }
+        if self.members.remove(&ask.account).is_none() {
+            return emit.refuse(Refusal::NoMember);
+        }
+        self.watermark.forget(ask.account);
+        emit.say(MemberRemoved { account: ask.account });
+    }
+
+    pub(super) fn issue_token(&mut self, ask: &JoinTokenIssueRequested, emit: &mut Emit<'_>) {
+        if self.pool.is_none() {
+            return emit.refuse(Refusal::NoPool);
+        }
+        if self.tokens.len() >= TOKENS_MAX {
+            let clock = self.clock;
+            self.tokens.retain(|_, token| token.live(clock));
+        }
+        if self.tokens.len() >= TOKENS_MAX {
+            return emit.refuse(Refusal::TokensFull);
+        }
+        let JoinTokenIssueRequested { token, roles, uses_max, expires_at, .. } = *ask;
+        self.tokens.insert(token, Token { roles, uses_left: uses_max, expires_at });
+        emit.say(JoinTokenIssued { token, roles, uses_max, expires_at });
+    }
+
+    pub(super) fn join(&mut self, ask: &MemberJoinRequested, emit: &mut Emit<'_>) {
+        let Some(token) = self.tokens.get(&ask.token).copied() else {
+            return emit.refuse(Refusal::NoToken);
+        };
+        let had = self.members.get(&ask.account).map(|member| member.roles);
+        let roles = had.unwrap_or_default().with(token.roles);
+        if had == Some(roles) {
+            // A repeat of a join that succeeded: the token is not used again.
+            return emit.say(MemberAdded { account: ask.account, roles, token: None });
+        }
+        if token.uses_left == 0 {
+            return emit.refuse(Refusal::TokenUsedUp);
+        }
+        if !token.live(self.clock) {
+            return emit.refuse(Refusal::TokenExpired);
+        }
+        if self.members.len() >= MEMBERS_MAX && had.is_none() {
+            return emit.refuse(Refusal::MembersFull);
+        }
+        let uses_left = token.uses_left - 1;
+        self.tokens.insert(ask.token, Token { uses_left, ..token });
+        self.set_roles(ask.account, roles, Some(TokenUsed { token: ask.token, uses_left }), emit);
+    }
+
+    /// The contributors, by id.
+    pub(super) fn contributors(&self) -> impl Iterator<Item = AccountId> {
+        let contributes = |(_, member): &(_, &Member)| member.roles.has(Role::Contributor);
+        self.members.iter().filter(contributes).map(|(account, _)| *account)
+    }
+
+    /// Whether the account is a member with this role.
+    pub(super) fn has_role(&self, account: AccountId, role: Role) -> bool {
+        self.members.get(&account).is_some_and(|member| member.roles.has(role))
+    }
+
+    fn set_roles(
+        &mut self,
+        account: AccountId,
+        roles: RoleSet,
+        token: Option<TokenUsed>,
+        emit: &mut Emit<'_>,
+    ) {
+        self.members.insert(account, Member { roles });
+        if !roles.has(Role::Contributor) {
+            self.watermark.forget(account);
+        }
+        emit.say(MemberAdded { account, roles, token });
+    }
+
+    fn is_last_owner(&self, account: AccountId) -> bool {
+        let owner = |(other, member): (&AccountId, &Member)| {
+            *other != account && member.roles.has(Role::Owner)
+        };
+        self.has_role(account, Role::Owner) && !self.members.iter().any(owner)
+    }
+}

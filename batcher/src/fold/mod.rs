@@ -1,0 +1,164 @@
+//! The fold: from a pool's events to what follows from them. Pure, total, one order in, one out.
+//!
+//! No I/O, no clock, no randomness, no floats, no order of a hash map: folding the same events
+//! again gives the same records byte for byte.
+
+mod emit;
+mod files;
+mod members;
+mod page;
+mod seen;
+mod settle;
+mod watermark;
+mod windows;
+mod work;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schemas::event::{Derived, Event, Timer};
+use schemas::id::{AccountId, BatchId, ClaimId, PoolId, TokenId};
+use schemas::name::PoolName;
+use schemas::policy::Policy;
+use schemas::time::{LogTime, Window};
+use schemas::topic::Offset;
+use schemas::wire::Cause;
+use serde::{Deserialize, Serialize};
+
+use emit::Emit;
+use members::{Member, Token};
+use seen::Seen;
+use watermark::Watermark;
+use windows::{Part, Past};
+use work::Batch;
+
+/// The newest rules this program knows. A pool that was raised beyond them halts.
+pub const SEMANTICS: u32 = 1;
+
+/// One event, at its place in the pool's one order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Input {
+    /// Its offset.
+    pub offset: Offset,
+    /// When it was appended, by the log's clock.
+    pub at: LogTime,
+    /// What it says.
+    pub event: Event,
+}
+
+/// One thing that follows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// From which event, and its place among that event's outputs.
+    pub cause: Cause,
+    /// The log's clock at that event.
+    pub time: LogTime,
+    /// What it says.
+    pub body: Derived,
+}
+
+/// All that is remembered of a pool's events. Bounded: no file bytes, no references of closed
+/// windows, upload ids for a day.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    /// The rules from here on.
+    semantics: u32,
+    /// The pool, once it was made.
+    pool: Option<Pool>,
+    /// The log's clock: the greatest append time so far.
+    clock: LogTime,
+    /// The first event not folded.
+    next: Offset,
+    members: BTreeMap<AccountId, Member>,
+    tokens: BTreeMap<TokenId, Token>,
+    seen: Seen,
+    watermark: Watermark,
+    /// Windows that take files, each with its open part.
+    open: BTreeMap<Window, Part>,
+    /// Windows that had closed, until no late file may come.
+    past: BTreeMap<Window, Past>,
+    batches: BTreeMap<BatchId, Batch>,
+    /// Batches that can be claimed, by their turn: the one that waits longest first.
+    claimable: BTreeSet<(u64, BatchId)>,
+    /// The last turn given out.
+    turn: u64,
+    /// Leases that are held, by their claim.
+    leases: BTreeMap<ClaimId, BatchId>,
+    timers: BTreeSet<(LogTime, Timer)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Pool {
+    id: PoolId,
+    name: PoolName,
+    policy: Policy,
+    policy_version: u32,
+}
+
+impl State {
+    /// The first event not folded.
+    pub fn next(&self) -> Offset {
+        self.next
+    }
+
+    /// The log's clock.
+    pub fn clock(&self) -> LogTime {
+        self.clock
+    }
+
+    /// The rules from here on.
+    pub fn semantics(&self) -> u32 {
+        self.semantics
+    }
+
+    /// The pool's id, once it was made.
+    pub fn pool_id(&self) -> Option<PoolId> {
+        self.pool.as_ref().map(|pool| pool.id)
+    }
+
+    /// The timer that is due next, and when.
+    pub fn due(&self) -> Option<(LogTime, Timer)> {
+        self.timers.first().copied()
+    }
+}
+
+/// Folds one event. Total: whatever stands in the log has some outcome.
+pub fn step(state: &mut State, input: Input, out: &mut Vec<Output>) {
+    debug_assert!(input.offset >= state.next, "events come in order");
+    let first = out.len();
+    state.clock = state.clock.max(input.at);
+    state.next = input.offset + 1;
+    let mut emit = Emit::new(out, input.offset, state.clock);
+    // What the passing of time alone has decided, before this event counts.
+    state.settle(&mut emit);
+    state.handle(input.event, &mut emit);
+    state.settle(&mut emit);
+    if let Some(last) = out.get_mut(first..).and_then(<[Output]>::last_mut) {
+        last.cause.last = true;
+    }
+}
+
+impl State {
+    fn handle(&mut self, event: Event, emit: &mut Emit<'_>) {
+        match event {
+            Event::PoolCreated(created) => self.create(created, emit),
+            Event::MemberAddRequested(ask) => self.add_member(&ask, emit),
+            Event::MemberJoinRequested(ask) => self.join(&ask, emit),
+            Event::MemberRemoveRequested(ask) => self.remove_member(&ask, emit),
+            Event::JoinTokenIssueRequested(ask) => self.issue_token(&ask, emit),
+            Event::UploadReceived(received) => self.receive(received, emit),
+            Event::UpdateReceived(update) => self.receive_update(update, emit),
+            Event::WindowCloseAsked(ask) => self.close_asked(&ask, emit),
+            Event::ClaimRequested(claim) => self.claim(&claim, emit),
+            Event::LeaseRenewed(renewal) => self.renew(&renewal, emit),
+            Event::ProcessingFailed(failure) => self.fail(failure, emit),
+            Event::ResultOffered(offer) => self.offer(offer, emit),
+            Event::TimerDue(due) => self.fire(&due, emit),
+            Event::SemanticsRaised(raised) => {
+                self.semantics = self.semantics.max(raised.semantics);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

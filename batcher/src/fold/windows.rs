@@ -1,0 +1,244 @@
+//! Windows: open parts, how they close, and what late files do to those that have.
+
+use std::collections::HashSet;
+use std::hash::BuildHasherDefault;
+use std::sync::Arc;
+
+use schemas::event::{CloseReason, Placement, Refusal, Timer, WindowCloseAsked, WindowOpened};
+use schemas::file::FileRef;
+use schemas::id::{AccountId, BatchId};
+use schemas::time::{EffectiveAt, LogTime, Window};
+use serde::{Deserialize, Serialize};
+
+use super::emit::Emit;
+use super::page::Manifest;
+use super::seen::IdHasher;
+use super::work::Batch;
+use super::{Pool, State};
+
+/// Who has a file in a part. Its order is never looked at.
+pub(super) type Clients = HashSet<AccountId, BuildHasherDefault<IdHasher>>;
+
+/// The part of a window that takes files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Part {
+    /// Counted from 1.
+    number: u32,
+    batch: BatchId,
+    manifest: Manifest,
+    clients: Clients,
+    /// Whether the timer of its end is armed.
+    end_armed: bool,
+}
+
+/// A window that has closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Past {
+    /// The last part that became, or will become, a batch; 0 when none did.
+    last_part: u32,
+}
+
+impl Part {
+    fn new(pool: &Pool, window: &Window, number: u32) -> Self {
+        Self {
+            number,
+            batch: BatchId::of(pool.id, window, number),
+            manifest: Manifest::default(),
+            clients: Clients::default(),
+            end_armed: false,
+        }
+    }
+}
+
+impl Pool {
+    /// The moment of the watermark at which a window closes.
+    pub(super) fn bound(&self, window: &Window) -> EffectiveAt {
+        window.end.plus(self.policy.close.grace_ms)
+    }
+
+    /// The moment of the log's clock at which it closes whoever is missing.
+    fn longest(&self, window: &Window) -> LogTime {
+        let bound = self.bound(window).millis();
+        LogTime::from_millis(bound).plus(self.policy.close.max_wait_ms)
+    }
+}
+
+impl State {
+    /// Whether files for it are late: it had closed, or would have if it had ever had a file.
+    pub(super) fn is_late(&self, pool: &Pool, window: &Window) -> bool {
+        !self.open.contains_key(window)
+            && (self.past.contains_key(window) || self.watermark.at() >= pool.bound(window))
+    }
+
+    /// Puts a file into the open part of its window.
+    pub(super) fn add(
+        &mut self,
+        pool: &Pool,
+        window: Window,
+        file: &Arc<FileRef>,
+        emit: &mut Emit<'_>,
+    ) -> Placement {
+        let longest = pool.longest(&window);
+        let part = self.open.entry(window).or_insert_with(|| {
+            self.timers.insert((longest, Timer::MaxWait(window)));
+            Part::new(pool, &window, 1)
+        });
+        if part.manifest.files == 0 {
+            emit.say(WindowOpened {
+                window,
+                part: part.number,
+                batch: part.batch,
+                closes_at: pool.bound(&window),
+                closes_at_latest: longest,
+            });
+        }
+        part.manifest.add(part.batch, Arc::clone(file), emit);
+        part.clients.insert(file.client);
+        Placement::Window {
+            window,
+            part: part.number,
+            batch: part.batch,
+            revision: 1,
+            late: false,
+            part_files: part.manifest.files,
+            part_bytes: part.manifest.bytes,
+            part_clients: u32::try_from(part.clients.len()).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// Gathers a late file for the next revision of its window's last part, or for a part of its
+    /// own where there is none or it is full.
+    pub(super) fn add_late(
+        &mut self,
+        pool: &Pool,
+        window: Window,
+        file: &Arc<FileRef>,
+        emit: &mut Emit<'_>,
+    ) -> Placement {
+        let past = self.past.entry(window).or_insert(Past { last_part: 0 });
+        let last = BatchId::of(pool.id, &window, past.last_part);
+        let full = pool.policy.close.part_files_max;
+        let room = self.batches.get(&last).is_some_and(|batch| batch.manifest.files < full);
+        let id = if room {
+            last
+        } else {
+            past.last_part += 1;
+            BatchId::of(pool.id, &window, past.last_part)
+        };
+        let part = past.last_part;
+        let batch = self.batches.entry(id).or_insert_with(|| Batch::new(window, part));
+        batch.manifest.add(id, Arc::clone(file), emit);
+        if !std::mem::replace(&mut batch.gathering, true) {
+            let due = self.clock.plus(pool.policy.late.debounce_ms);
+            self.timers.insert((due, Timer::Debounce(id)));
+        }
+        Placement::Window {
+            window,
+            part,
+            batch: id,
+            revision: batch.revision + 1,
+            late: true,
+            part_files: batch.manifest.files,
+            part_bytes: batch.manifest.bytes,
+            part_clients: batch.reported,
+        }
+    }
+
+    /// Closes the open part of a window if it has as many files as it may.
+    pub(super) fn close_if_full(&mut self, pool: &Pool, window: Window, emit: &mut Emit<'_>) {
+        let files = self.open.get(&window).map_or(0, |part| part.manifest.files);
+        let close = &pool.policy.close;
+        if close.count.is_some_and(|count| files >= count) {
+            self.close_part(pool, window, CloseReason::Count, emit);
+        } else if files >= close.part_files_max {
+            self.close_part(pool, window, CloseReason::PartFull, emit);
+        }
+    }
+
+    pub(super) fn close_asked(&mut self, ask: &WindowCloseAsked, emit: &mut Emit<'_>) {
+        let Some(pool) = self.pool.take() else { return emit.refuse(Refusal::NoPool) };
+        let asked = |(window, part): (&Window, &Part)| {
+            let meant = ask.at.is_none_or(|at| window.contains(at));
+            (meant && part.manifest.files > 0).then_some(*window)
+        };
+        let windows: Vec<Window> = self.open.iter().filter_map(asked).collect();
+        if windows.is_empty() {
+            emit.refuse(Refusal::NoOpenWindow);
+        }
+        for window in windows {
+            self.close_part(&pool, window, CloseReason::Asked, emit);
+        }
+        self.pool = Some(pool);
+    }
+
+    /// The open part becomes a batch; the window goes on with its next part.
+    fn close_part(
+        &mut self,
+        pool: &Pool,
+        window: Window,
+        reason: CloseReason,
+        emit: &mut Emit<'_>,
+    ) {
+        let Some(part) = self.open.get_mut(&window) else { return };
+        let next = Part { end_armed: part.end_armed, ..Part::new(pool, &window, part.number + 1) };
+        let part = std::mem::replace(part, next);
+        self.become_batch(pool, window, part, reason, emit);
+    }
+
+    /// The window takes no more files: what is in its open part becomes a batch.
+    pub(super) fn end_window(&mut self, pool: &Pool, window: Window, emit: &mut Emit<'_>) {
+        let Some(part) = self.open.remove(&window) else { return };
+        let bound = pool.bound(&window);
+        self.timers.remove(&(pool.longest(&window), Timer::MaxWait(window)));
+        self.timers.remove(&(LogTime::from_millis(bound.millis()), Timer::WindowEnd(window)));
+        let last_part = if part.manifest.files == 0 { part.number - 1 } else { part.number };
+        self.past.insert(window, Past { last_part });
+        if part.manifest.files > 0 {
+            let clients = self.watermark.clients_reached(bound, &pool.policy.watermark);
+            let reason = if clients { CloseReason::WindowEnd } else { CloseReason::MaxWait };
+            self.become_batch(pool, window, part, reason, emit);
+        }
+    }
+
+    fn become_batch(
+        &mut self,
+        pool: &Pool,
+        window: Window,
+        part: Part,
+        reason: CloseReason,
+        emit: &mut Emit<'_>,
+    ) {
+        let mut batch = Batch::new(window, part.number);
+        batch.manifest = part.manifest;
+        batch.reported = u32::try_from(part.clients.len()).unwrap_or(u32::MAX);
+        self.batches.insert(part.batch, batch);
+        let missing = self.contributors().filter(|client| !part.clients.contains(client)).collect();
+        self.make_ready(pool, part.batch, reason, missing, emit);
+    }
+
+    /// Windows whose bound the watermark has reached.
+    pub(super) fn first_ended(&self, pool: &Pool) -> Option<Window> {
+        let reached = self.watermark.at();
+        self.open.keys().copied().find(|window| reached >= pool.bound(window))
+    }
+
+    /// Arms the timer of a window's end where the clients are ahead of the log's clock: then the
+    /// passing of time alone will close it. Elsewhere no timer would help, and none is written.
+    pub(super) fn arm_ends(&mut self, pool: &Pool) {
+        for (window, part) in &mut self.open {
+            let bound = pool.bound(window);
+            let clients = self.watermark.clients_reached(bound, &pool.policy.watermark);
+            if clients && !std::mem::replace(&mut part.end_armed, true) {
+                let due = LogTime::from_millis(bound.millis());
+                self.timers.insert((due, Timer::WindowEnd(*window)));
+            }
+        }
+    }
+
+    /// The oldest closed window, once it is older than late files may be.
+    pub(super) fn first_forgotten(&self, pool: &Pool) -> Option<(Window, u32)> {
+        let (window, past) = self.past.first_key_value()?;
+        let end = LogTime::from_millis(window.end.millis());
+        (self.clock.since(end) > pool.policy.late.allowed_ms).then_some((*window, past.last_part))
+    }
+}
