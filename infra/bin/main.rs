@@ -1,1 +1,7 @@
-fn main() {}
+//! The binary.
+
+mod golden;
+
+fn main() -> anyhow::Result<()> {
+    golden::write(std::path::Path::new("."))
+}

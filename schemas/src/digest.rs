@@ -61,11 +61,7 @@ impl FromStr for Digest {
     }
 }
 
-as_text!(
-    Digest,
-    "sha-256 in hexadecimal",
-    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-);
+as_text!(Digest, "sha256", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
 
 #[cfg(test)]
 mod tests {

@@ -45,19 +45,19 @@ macro_rules! names {
 
 names! {
     /// A pool's name: `[a-z0-9-]{3,48}`. Never changed, never used again.
-    PoolName("pool name", "north-sea-buoys") if pool_name;
+    PoolName("pool-name", "north-sea-buoys") if pool_name;
     /// An account's name: `[a-z0-9._-]{1,64}`. No `@`: an address would be a personal datum, and
     /// names stand in the log.
-    UserName("user name", "buoy-17") if user_name;
+    UserName("user-name", "buoy-17") if user_name;
     /// A file's name as its client gave it: a label, never a path. At most 255 bytes of UTF-8.
-    FileName("file name", "reading-0930.csv") if file_name;
+    FileName("file-name", "reading-0930.csv") if file_name;
     /// A media type without parameters (RFC 6838), in lower case.
-    MediaType("media type", "image/jpeg") if media_type;
+    MediaType("media-type", "image/jpeg") if media_type;
     /// What a client calls one request, so that a retry is known as one: 1–128 visible ASCII
     /// characters. A UUIDv7 is the best choice: its age can be told.
-    IdempotencyKey("idempotency key", "0199f3a2-5c1e-7d53-b0a4-3d2f0c7f9a11") if visible_ascii;
+    IdempotencyKey("idempotency-key", "0199f3a2-5c1e-7d53-b0a4-3d2f0c7f9a11") if visible_ascii;
     /// Where an object lies in the blob store: parts of `[A-Za-z0-9._-]` joined by `/`.
-    ObjectKey("object key", "u/0199f3a2/1") if object_key;
+    ObjectKey("object-key", "u/0199f3a2/1") if object_key;
 }
 
 fn pool_name(text: &str) -> Result<(), BadName> {

@@ -2,7 +2,8 @@
 
 use schemas::event::{
     JoinTokenIssueRequested, JoinTokenIssued, MemberAddRequested, MemberAdded, MemberJoinRequested,
-    MemberRemoveRequested, MemberRemoved, PolicyChanged, PoolCreated, Refusal, TokenUsed,
+    MemberRemoveRequested, MemberRemoved, MemberRoleChanged, PolicyChanged, PoolCreated, Refusal,
+    TokenUsed,
 };
 use schemas::id::AccountId;
 use schemas::role::{Role, RoleSet};
@@ -101,7 +102,7 @@ impl State {
         let roles = had.unwrap_or_default().with(token.roles);
         if had == Some(roles) {
             // A repeat of a join that succeeded: the token is not used again.
-            return emit.say(MemberAdded { account: ask.account, roles, token: None });
+            return emit.say(MemberRoleChanged { account: ask.account, roles, token: None });
         }
         if token.uses_left == 0 {
             return emit.refuse(Refusal::TokenUsedUp);
@@ -135,11 +136,14 @@ impl State {
         token: Option<TokenUsed>,
         emit: &mut Emit<'_>,
     ) {
-        self.members.insert(account, Member { roles });
+        let before = self.members.insert(account, Member { roles });
         if !roles.has(Role::Contributor) {
             self.watermark.forget(account);
         }
-        emit.say(MemberAdded { account, roles, token });
+        match before {
+            None => emit.say(MemberAdded { account, roles, token }),
+            Some(_) => emit.say(MemberRoleChanged { account, roles, token }),
+        }
     }
 
     fn is_last_owner(&self, account: AccountId) -> bool {

@@ -263,11 +263,11 @@ impl State {
         let attempts_max = self.pool.as_ref().map_or(1, |pool| pool.policy.work.attempts_max);
         let Some(batch) = self.batches.get_mut(&id) else { return };
         batch.attempts += u32::from(why != ExpiryReason::Unconfirmed);
-        let (epoch, attempts) = (batch.epoch, batch.attempts);
-        emit.say(LeaseExpired { batch: id, epoch, reason: why, attempts });
+        let (epoch, revision, attempts) = (batch.epoch, batch.revision, batch.attempts);
+        emit.say(LeaseExpired { batch: id, revision, epoch, reason: why, attempts });
         if attempts >= attempts_max || !retryable {
             batch.failed = true;
-            emit.say(BatchFailed { batch: id, revision: batch.revision, attempts, reason });
+            emit.say(BatchFailed { batch: id, revision, attempts, reason });
         }
         self.make_claimable(id);
     }

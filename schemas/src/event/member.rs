@@ -64,6 +64,18 @@ pub struct MemberAdded {
     pub token: Option<TokenUsed>,
 }
 
+/// A member has these roles from here on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MemberRoleChanged {
+    /// Who.
+    pub account: AccountId,
+    /// As what.
+    pub roles: RoleSet,
+    /// The token it redeemed, and what is left of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<TokenUsed>,
+}
+
 /// A join token after one more use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TokenUsed {

@@ -6,6 +6,7 @@
 mod clock;
 mod delivery;
 mod directory;
+pub mod example;
 mod member;
 mod pool;
 mod upload;
@@ -20,7 +21,7 @@ pub use directory::{
 };
 pub use member::{
     JoinTokenIssueRequested, JoinTokenIssued, MemberAddRequested, MemberAdded, MemberJoinRequested,
-    MemberRemoveRequested, MemberRemoved, TokenUsed,
+    MemberRemoveRequested, MemberRemoved, MemberRoleChanged, TokenUsed,
 };
 pub use pool::{PolicyChanged, PoolCreated, Refusal, RequestRefused};
 pub use upload::{
@@ -118,6 +119,7 @@ topic_bodies! {
         PolicyChanged = "sluice.pool.policy-changed.v1",
         RequestRefused = "sluice.request.refused.v1",
         MemberAdded = "sluice.member.added.v1",
+        MemberRoleChanged = "sluice.member.role-changed.v1",
         MemberRemoved = "sluice.member.removed.v1",
         JoinTokenIssued = "sluice.join-token.issued.v1",
         FilePlaced = "sluice.file.placed.v1",
@@ -154,13 +156,61 @@ topic_bodies! {
     }
 }
 
+impl Event {
+    /// What it is about, where that is one thing: the CloudEvents attribute `subject`.
+    pub fn subject(&self) -> Option<String> {
+        Some(match self {
+            Self::UploadReceived(body) => body.file.upload.to_string(),
+            Self::UpdateReceived(body) => body.update.to_string(),
+            Self::ClaimRequested(body) => body.claim.to_string(),
+            Self::LeaseRenewed(body) => body.batch.to_string(),
+            Self::ProcessingFailed(body) => body.batch.to_string(),
+            Self::ResultOffered(body) => body.batch.to_string(),
+            Self::MemberAddRequested(body) => body.account.to_string(),
+            Self::MemberJoinRequested(body) => body.account.to_string(),
+            Self::MemberRemoveRequested(body) => body.account.to_string(),
+            Self::JoinTokenIssueRequested(body) => body.token.to_string(),
+            Self::PoolCreated(_)
+            | Self::WindowCloseAsked(_)
+            | Self::TimerDue(_)
+            | Self::SemanticsRaised(_) => return None,
+        })
+    }
+}
+
 impl Derived {
+    /// What it is about, where that is one thing: the CloudEvents attribute `subject`.
+    pub fn subject(&self) -> Option<String> {
+        Some(match self {
+            Self::FilePlaced(body) => body.file.upload.to_string(),
+            Self::UploadRefused(body) => body.upload.to_string(),
+            Self::UploadRepeated(body) => body.upload.to_string(),
+            Self::WindowOpened(body) => body.batch.to_string(),
+            Self::ManifestPage(body) => body.batch.to_string(),
+            Self::BatchReady(body) => body.closed.batch.to_string(),
+            Self::BatchAmended(body) => body.closed.batch.to_string(),
+            Self::BatchFailed(body) => body.batch.to_string(),
+            Self::BatchLeased(body) => body.batch.to_string(),
+            Self::LeaseExpired(body) => body.batch.to_string(),
+            Self::ResultPublished(body) => body.result.to_string(),
+            Self::ResultRefused(body) => body.batch.to_string(),
+            Self::MemberAdded(body) => body.account.to_string(),
+            Self::MemberRoleChanged(body) => body.account.to_string(),
+            Self::MemberRemoved(body) => body.account.to_string(),
+            Self::JoinTokenIssued(body) => body.token.to_string(),
+            Self::PolicyChanged(_) | Self::RequestRefused(_) | Self::ClaimRefused(_) => {
+                return None;
+            }
+        })
+    }
+
     /// Whether this answers the request that caused it; a request has exactly one such record.
     pub fn answers(&self) -> bool {
         match self {
             Self::PolicyChanged(_)
             | Self::RequestRefused(_)
             | Self::MemberAdded(_)
+            | Self::MemberRoleChanged(_)
             | Self::MemberRemoved(_)
             | Self::JoinTokenIssued(_)
             | Self::UploadRefused(_)

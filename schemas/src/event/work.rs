@@ -137,6 +137,8 @@ pub enum ExpiryReason {
 pub struct LeaseExpired {
     /// The batch.
     pub batch: BatchId,
+    /// Its newest revision: the one that can be claimed now.
+    pub revision: u32,
     /// The lease.
     pub epoch: u64,
     /// Why.

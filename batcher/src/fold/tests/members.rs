@@ -35,7 +35,7 @@ fn a_one_use_token_is_redeemed_once() {
     assert_eq!(issue(&mut pool, 5, 1, None), ["token 5 issued"]);
     assert_eq!(join(&mut pool, 1, 5), ["member 1 is contributor"]);
     assert_eq!(join(&mut pool, 2, 5), ["refused: TokenUsedUp"]);
-    assert_eq!(join(&mut pool, 1, 5), ["member 1 is contributor"], "a repeat of a join");
+    assert_eq!(join(&mut pool, 1, 5), ["member 1 is now contributor"], "a repeat of a join");
     assert_eq!(join(&mut pool, 1, 6), ["refused: NoToken"]);
 }
 
@@ -54,7 +54,7 @@ fn joining_adds_to_the_roles_one_has() {
     let mut pool = Telling::new(0, policy(|_| ()));
     issue(&mut pool, 5, 9, None);
     pool.add(1, &[Role::Analyst]);
-    assert_eq!(join(&mut pool, 1, 5), ["member 1 is contributor+analyst"]);
+    assert_eq!(join(&mut pool, 1, 5), ["member 1 is now contributor+analyst"]);
 }
 
 #[test]

@@ -302,6 +302,10 @@ pub(super) fn told(output: &Output) -> String {
             let roles: Vec<_> = added.roles.iter().map(|role| role.to_string()).collect();
             format!("member {} is {}", added.account.bits(), roles.join("+"))
         }
+        Derived::MemberRoleChanged(changed) => {
+            let roles: Vec<_> = changed.roles.iter().map(|role| role.to_string()).collect();
+            format!("member {} is now {}", changed.account.bits(), roles.join("+"))
+        }
         Derived::MemberRemoved(removed) => format!("member {} removed", removed.account.bits()),
         Derived::JoinTokenIssued(issued) => format!("token {} issued", issued.token.bits()),
         Derived::PolicyChanged(changed) => format!("policy {}", changed.version),

@@ -1,0 +1,446 @@
+//! One example of each type: frozen in `schemas/events/`, shown in the documentation.
+
+use std::sync::Arc;
+
+use super::{
+    AccountCreated, BatchAmended, BatchFailed, BatchLeased, BatchReady, Body, ClaimRefusal,
+    ClaimRefused, ClaimRequested, CloseReason, Closed, Delivery, DeliveryAcknowledged,
+    DeliveryFailed, DeliveryFetched, Derived, Directory, Event, ExpiryReason, FilePlaced,
+    JoinTokenIssueRequested, JoinTokenIssued, LeaseExpired, LeaseRenewed, ManifestPage,
+    MemberAddRequested, MemberAdded, MemberJoinRequested, MemberRemoveRequested, MemberRemoved,
+    MemberRoleChanged, MembershipCopied, OfferRefusal, Placement, PolicyChanged, PolicyCopied,
+    PoolCreated, PoolLocated, ProcessingFailed, Refusal, RequestRefused, ResultOffered,
+    ResultPublished, ResultRefused, SemanticsRaised, SessionRevoked, SnapshotTaken, Timer,
+    TimerDue, TokenCopied, TokenUsed, UpdateReceived, UploadReceived, UploadRefused,
+    UploadRepeated, WindowCloseAsked, WindowOpened,
+};
+use crate::digest::Digest;
+use crate::file::{FileRef, TimeSource, manifest_digest};
+use crate::id::{
+    AccountId, BatchId, ClaimId, EventId, PoolId, ResultId, SessionId, TokenId, UpdateId, UploadId,
+};
+use crate::limit::Limits;
+use crate::policy::{Policy, PolicyAsk};
+use crate::role::{Role, RoleSet};
+use crate::time::{
+    EffectiveAt, LogTime, ObservedAt, ReceivedAt, SentAt, StoredAt, Wall, Window, WindowKind,
+};
+use crate::wire::{self, Attributes, Cause};
+
+/// 2026-11-21T10:30:00Z.
+const MOMENT: i64 = 1_795_257_000_000;
+
+fn parsed<T: std::str::FromStr>(text: &str) -> T
+where
+    T::Err: std::fmt::Debug,
+{
+    text.parse().expect("examples are well formed")
+}
+
+const fn id(last: u128) -> u128 {
+    0x0199_f3a2_5c1e_7d53_b0a4_0000_0000_0000 | last
+}
+
+fn log_time() -> LogTime {
+    LogTime::from_millis(MOMENT + 2_005)
+}
+
+fn pool() -> PoolId {
+    PoolId::from_bits(id(1))
+}
+
+fn client() -> AccountId {
+    AccountId::from_bits(id(2))
+}
+
+fn worker() -> AccountId {
+    AccountId::from_bits(id(3))
+}
+
+fn token() -> TokenId {
+    TokenId::from_bits(id(4))
+}
+
+fn upload() -> UploadId {
+    UploadId::from_bits(id(5))
+}
+
+fn window() -> Window {
+    Window {
+        start: EffectiveAt::from_millis(MOMENT - 150_000),
+        end: EffectiveAt::from_millis(MOMENT + 150_000),
+        kind: WindowKind::Grid,
+    }
+}
+
+fn batch() -> BatchId {
+    BatchId::of(pool(), &window(), 1)
+}
+
+fn result() -> ResultId {
+    ResultId::of(batch(), 1)
+}
+
+fn file() -> FileRef {
+    FileRef {
+        upload: upload(),
+        client: client(),
+        name: parsed("reading-1030.csv"),
+        size_bytes: 5,
+        sha256: Digest::of(b"hello"),
+        media_type: parsed("text/csv"),
+        object: parsed("u/0199f3a2-5c1e-7d53-b0a4-000000000005/1"),
+        observed_at: Some(ObservedAt::from_millis(MOMENT)),
+        sent_at: Some(SentAt::from_millis(MOMENT + 1_000)),
+        received_at: ReceivedAt::from_millis(MOMENT + 2_000),
+        effective_at: EffectiveAt::from_millis(MOMENT),
+        time_source: TimeSource::Client,
+        clamped: false,
+        quarantined: false,
+    }
+}
+
+fn policy() -> Policy {
+    PolicyAsk::default().resolve(&Limits::default()).expect("the defaults are in order")
+}
+
+fn closed(revision: u32, reason: CloseReason) -> Closed {
+    Closed {
+        batch: batch(),
+        window: window(),
+        part: 1,
+        revision,
+        reason,
+        files: revision,
+        bytes: 5 * u64::from(revision),
+        pages: revision,
+        manifest_sha256: manifest_digest(None, [&file()].into_iter()),
+        watermark: window().end.plus(60_000),
+        log_clock: LogTime::from_millis(MOMENT + 215_000),
+        policy_version: 1,
+        expected: 2,
+        active: 1,
+        reported: 1,
+        missing: if revision == 1 { vec![AccountId::from_bits(id(6))] } else { Vec::new() },
+        missing_count: 1,
+    }
+}
+
+fn contributor() -> RoleSet {
+    RoleSet::of(&[Role::Contributor])
+}
+
+/// One of each type of a pool's events.
+pub fn events() -> Vec<Event> {
+    let (by, account) = (AccountId::from_bits(id(7)), client());
+    let stored_at = StoredAt::from_millis(MOMENT + 2_001);
+    let name = parsed("north-sea-buoys");
+    vec![
+        PoolCreated { pool: pool(), name, owner: by, semantics: 1, policy: policy() }.into(),
+        MemberAddRequested { by, account, roles: contributor() }.into(),
+        MemberJoinRequested { account, token: token() }.into(),
+        MemberRemoveRequested { by, account }.into(),
+        JoinTokenIssueRequested {
+            by,
+            token: token(),
+            roles: contributor(),
+            uses_max: 1,
+            expires_at: None,
+        }
+        .into(),
+        UploadReceived { file: file(), stored_at }.into(),
+        UpdateReceived {
+            update: UpdateId::from_bits(id(8)),
+            client: account,
+            items: vec![file()],
+            stored_at,
+        }
+        .into(),
+        WindowCloseAsked { by, at: Some(window().start) }.into(),
+        ClaimRequested {
+            claim: ClaimId::from_bits(id(9)),
+            worker: worker(),
+            deadline: LogTime::from_millis(MOMENT + 245_000),
+        }
+        .into(),
+        LeaseRenewed { batch: batch(), epoch: 1, worker: worker() }.into(),
+        ProcessingFailed {
+            batch: batch(),
+            epoch: 1,
+            worker: worker(),
+            retryable: true,
+            reason: "out of memory".into(),
+        }
+        .into(),
+        offered().into(),
+        TimerDue { timer: Timer::MaxWait(window()), due: log_time() }.into(),
+        SemanticsRaised { semantics: 1 }.into(),
+    ]
+}
+
+fn offered() -> ResultOffered {
+    ResultOffered {
+        batch: batch(),
+        revision: 1,
+        epoch: Some(1),
+        manifest_sha256: closed(1, CloseReason::WindowEnd).manifest_sha256,
+        worker: worker(),
+        name: parsed("mean.csv"),
+        media_type: parsed("text/csv"),
+        object: parsed("r/0199f3a2-5c1e-7d53-b0a4-00000000000a"),
+        sha256: Digest::of(b"result"),
+        size_bytes: 6,
+        stored_at: StoredAt::from_millis(MOMENT + 330_000),
+    }
+}
+
+/// One of each type of a pool's derived records.
+pub fn derived() -> Vec<Derived> {
+    let mut all = derived_of_files();
+    all.extend(derived_of_people());
+    all.extend(derived_of_work());
+    all
+}
+
+fn derived_of_files() -> Vec<Derived> {
+    let window = window();
+    let placed = Placement::Window {
+        window,
+        part: 1,
+        batch: batch(),
+        revision: 1,
+        late: false,
+        part_files: 1,
+        part_bytes: 5,
+        part_clients: 1,
+    };
+    let file = Arc::new(file());
+    vec![
+        FilePlaced { file: Arc::clone(&file), update: None, placed }.into(),
+        UploadRefused { upload: upload(), client: client(), update: None }.into(),
+        UploadRepeated { upload: upload(), update: None }.into(),
+        WindowOpened {
+            window,
+            part: 1,
+            batch: batch(),
+            closes_at: window.end.plus(60_000),
+            closes_at_latest: LogTime::from_millis(MOMENT + 570_000),
+        }
+        .into(),
+        ManifestPage { batch: batch(), page: 1, added: vec![file] }.into(),
+        BatchReady { closed: closed(1, CloseReason::WindowEnd) }.into(),
+        BatchAmended { closed: closed(2, CloseReason::Late), supersedes: 1, added: 1 }.into(),
+        BatchFailed { batch: batch(), revision: 1, attempts: 3, reason: None }.into(),
+    ]
+}
+
+fn derived_of_people() -> Vec<Derived> {
+    let name = parsed("north-sea-buoys");
+    let effective_from = EffectiveAt::default();
+    let used = TokenUsed { token: token(), uses_left: 0 };
+    vec![
+        PolicyChanged { pool: pool(), name, version: 1, effective_from, policy: policy() }.into(),
+        RequestRefused { reason: Refusal::TokenUsedUp }.into(),
+        MemberAdded { account: client(), roles: contributor(), token: Some(used) }.into(),
+        MemberRoleChanged { account: client(), roles: RoleSet::of(&[Role::Analyst]), token: None }
+            .into(),
+        MemberRemoved { account: client() }.into(),
+        JoinTokenIssued { token: token(), roles: contributor(), uses_max: 1, expires_at: None }
+            .into(),
+    ]
+}
+
+fn derived_of_work() -> Vec<Derived> {
+    let ResultOffered { name, media_type, object, sha256, size_bytes, manifest_sha256, .. } =
+        offered();
+    vec![
+        BatchLeased {
+            batch: batch(),
+            revision: 1,
+            manifest_sha256,
+            worker: worker(),
+            claim: ClaimId::from_bits(id(9)),
+            epoch: 1,
+            attempt: 1,
+            expires_at: LogTime::from_millis(MOMENT + 815_000),
+            confirm_by: Some(LogTime::from_millis(MOMENT + 230_000)),
+        }
+        .into(),
+        ClaimRefused { reason: ClaimRefusal::NothingToClaim }.into(),
+        LeaseExpired {
+            batch: batch(),
+            revision: 1,
+            epoch: 1,
+            reason: ExpiryReason::Expired,
+            attempts: 1,
+        }
+        .into(),
+        ResultPublished {
+            result: result(),
+            batch: batch(),
+            window: window(),
+            part: 1,
+            revision: 1,
+            supersedes: None,
+            worker: worker(),
+            name,
+            media_type,
+            object,
+            sha256,
+            size_bytes,
+        }
+        .into(),
+        ResultRefused {
+            batch: batch(),
+            revision: 1,
+            reason: OfferRefusal::StaleEpoch,
+            repeats: None,
+        }
+        .into(),
+    ]
+}
+
+/// One of each type of a pool's deliveries.
+pub fn deliveries() -> Vec<Delivery> {
+    let (result, seq, member) = (result(), 7, client());
+    let sha256 = Digest::of(b"result");
+    vec![
+        DeliveryFetched { result, seq, member }.into(),
+        DeliveryAcknowledged { result, seq, member, sha256 }.into(),
+        DeliveryFailed { result, seq, member, sha256: Digest::of(b"cut short") }.into(),
+    ]
+}
+
+/// One of each type of the directory.
+pub fn directory() -> Vec<Directory> {
+    let name = parsed("north-sea-buoys");
+    let pool_name = || parsed("north-sea-buoys");
+    vec![
+        PoolLocated {
+            events: crate::topic::Topic::events(&name).name().into(),
+            batches: crate::topic::Topic::batches(&name).name().into(),
+            deliveries: crate::topic::Topic::deliveries(&name).name().into(),
+            name,
+        }
+        .into(),
+        PolicyCopied { pool: pool_name(), id: pool(), version: 1, policy: policy(), as_of: 0 }
+            .into(),
+        MembershipCopied { pool: pool_name(), account: client(), roles: contributor(), as_of: 3 }
+            .into(),
+        TokenCopied {
+            pool: pool_name(),
+            token: token(),
+            roles: contributor(),
+            uses_left: 1,
+            expires_at: None,
+            as_of: 2,
+        }
+        .into(),
+        AccountCreated { account: client(), name: parsed("buoy-17"), platform_admin: false }.into(),
+        SessionRevoked {
+            session: SessionId::from_bits(id(11)),
+            until: Wall::from_millis(MOMENT + 3_600_000),
+        }
+        .into(),
+        SnapshotTaken {
+            pool: pool_name(),
+            object: parsed("s/north-sea-buoys/10000"),
+            sha256: Digest::of(b"snapshot"),
+            size_bytes: 8,
+            next: 10_000,
+        }
+        .into(),
+    ]
+}
+
+/// Every example as a record: the name of its type, and its bytes.
+pub fn records() -> Vec<(&'static str, Vec<u8>)> {
+    let cause = Cause { offset: 12, index: 0, last: true };
+    let mut all = Vec::new();
+    all.extend(events().iter().map(|body| record(body, body.subject(), None)));
+    all.extend(derived().iter().map(|body| record(body, body.subject(), Some(cause))));
+    all.extend(deliveries().iter().map(|body| record(body, None, None)));
+    all.extend(directory().iter().map(|body| record(body, None, None)));
+    all
+}
+
+fn record<B: Body>(
+    body: &B,
+    subject: Option<String>,
+    cause: Option<Cause>,
+) -> (&'static str, Vec<u8>) {
+    let source = if cause.is_some() { "/sluice/pools/north-sea-buoys" } else { "/sluice/ingest" };
+    let id = EventId::from_bits(id(12));
+    let attributes = Attributes { id, source: source.into(), time: log_time(), subject, cause };
+    (body.type_name(), wire::encode(body, &attributes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    fn folder() -> &'static Path {
+        Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/events"))
+    }
+
+    /// Whether all that the old value says the new one says too.
+    fn keeps(old: &Value, new: &Value) -> bool {
+        match (old, new) {
+            (Value::Object(old), Value::Object(new)) => {
+                old.iter().all(|(key, old)| new.get(key).is_some_and(|new| keeps(old, new)))
+            }
+            (Value::Array(old), Value::Array(new)) => {
+                old.len() == new.len() && old.iter().zip(new).all(|(old, new)| keeps(old, new))
+            }
+            (old, new) => old == new,
+        }
+    }
+
+    fn read_again(bytes: &[u8]) -> Option<Vec<u8>> {
+        fn again<B: Body>(bytes: &[u8]) -> Option<Vec<u8>> {
+            wire::decode::<B>(bytes).ok().map(|(body, attributes)| wire::encode(&body, &attributes))
+        }
+        again::<Event>(bytes)
+            .or_else(|| again::<Derived>(bytes))
+            .or_else(|| again::<Delivery>(bytes))
+            .or_else(|| again::<Directory>(bytes))
+    }
+
+    #[test]
+    fn every_type_has_an_example_and_a_schema_that_are_written_down() {
+        let schemas =
+            [Event::schemas(), Derived::schemas(), Delivery::schemas(), Directory::schemas()];
+        let types: BTreeSet<_> = schemas.iter().flatten().map(|(name, _)| *name).collect();
+        let shown: BTreeSet<_> = records().iter().map(|(name, _)| *name).collect();
+        assert_eq!(types, shown, "an example of each type");
+        for (name, schema) in schemas.iter().flatten() {
+            let written =
+                std::fs::read(folder().join(format!("{name}.schema.json"))).unwrap_or_default();
+            let written: Value = serde_json::from_slice(&written).unwrap_or_default();
+            assert_eq!(&written, schema.as_value(), "{name} is stale: run `make golden`");
+            assert!(folder().join(format!("{name}.json")).exists(), "{name}: run `make golden`");
+        }
+    }
+
+    #[test]
+    fn every_record_ever_released_can_be_read_and_says_the_same() {
+        let mut read = 0;
+        for entry in std::fs::read_dir(folder()).unwrap() {
+            let path = entry.unwrap().path();
+            if path.to_string_lossy().ends_with(".schema.json") {
+                continue;
+            }
+            let frozen = std::fs::read(&path).unwrap();
+            let again =
+                read_again(&frozen).unwrap_or_else(|| panic!("{} is unreadable", path.display()));
+            let [frozen, again] =
+                [frozen, again].map(|b| serde_json::from_slice::<Value>(&b).unwrap());
+            assert!(keeps(&frozen, &again), "{}: {frozen} became {again}", path.display());
+            read += 1;
+        }
+        assert!(read >= records().len());
+    }
+}
