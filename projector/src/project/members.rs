@@ -1,0 +1,68 @@
+//! Members, and since when: what a member is entitled to follows from it.
+
+use infra::row;
+use infra::table::{Field as _, Row as _};
+use infra::views::{View, Writes};
+use schemas::event::Derived;
+use schemas::id::AccountId;
+use schemas::name::PoolName;
+use schemas::role::RoleSet;
+use schemas::time::LogTime;
+
+use super::{Projection, Said, Seen, Source};
+
+row! {
+    /// A member, since when it belongs.
+    MemberRow in "member" (pool: PoolName; account: AccountId = Asc) {
+        since_seq: u64,
+        since: LogTime,
+    }
+}
+
+row! {
+    /// What a member is.
+    MemberRolesRow in "member_roles" (pool: PoolName; account: AccountId = Asc) {
+        roles: Box<str>,
+    }
+}
+
+/// The projection.
+pub(super) const PROJECTION: Projection = Projection {
+    view: View { name: "members", version: 1 },
+    source: Source::Batches,
+    tables: &[MemberRow::TABLE, MemberRolesRow::TABLE],
+    fold,
+};
+
+fn fold(seen: &Seen<'_>, writes: &mut Writes) {
+    let Said::Derived(said) = seen.said else { return };
+    let pool = || seen.pool.clone();
+    match said {
+        Derived::MemberAdded(added) => {
+            let (account, since_seq, since) = (added.account, seen.offset, seen.at);
+            writes.upsert(MemberRow { pool: pool(), account, since_seq, since }, seen.stamp_us);
+            roles(seen, account, added.roles, writes);
+        }
+        Derived::MemberRoleChanged(changed) => {
+            roles(seen, changed.account, changed.roles, writes);
+        }
+        Derived::MemberRemoved(removed) => {
+            let key = || [pool().cell(), removed.account.cell()];
+            writes.delete::<MemberRow>(key(), seen.stamp_us);
+            writes.delete::<MemberRolesRow>(key(), seen.stamp_us);
+        }
+        _ => (),
+    }
+}
+
+fn roles(seen: &Seen<'_>, account: AccountId, roles: RoleSet, writes: &mut Writes) {
+    let names: Vec<_> = roles.iter().map(|role| role.to_string()).collect();
+    let row = MemberRolesRow { pool: seen.pool.clone(), account, roles: names.join(",").into() };
+    writes.upsert(row, seen.stamp_us);
+}
+
+/// The roles a row names.
+pub(crate) fn role_set(text: &str) -> RoleSet {
+    let roles: Vec<_> = text.split(',').filter_map(|role| role.parse().ok()).collect();
+    RoleSet::of(&roles)
+}

@@ -1,0 +1,165 @@
+//! Windows by part: what is in each, who has reported, how it closed.
+
+use infra::row;
+use infra::table::Row as _;
+use infra::views::{View, Writes};
+use schemas::event::{CloseReason, Closed, Derived, FilePlaced, Placement};
+use schemas::id::{AccountId, BatchId};
+use schemas::name::PoolName;
+use schemas::time::{EffectiveAt, LogTime, Window, WindowKind};
+
+use super::{Projection, Said, Seen, Source, week_of};
+
+row! {
+    /// A part of a window that was opened.
+    PartRow in "part"
+        (pool: PoolName, week: i64; window_start: EffectiveAt = Desc, number: u32 = Desc, batch: BatchId = Asc) {
+        window_end: EffectiveAt,
+        window_kind: Box<str>,
+        closes_at: Option<EffectiveAt>,
+        closes_at_latest: Option<LogTime>,
+    }
+}
+
+row! {
+    /// What is in a part, as of its last file.
+    PartFilesRow in "part_files" (batch: BatchId) {
+        files: u32,
+        bytes: u64,
+        reported: u32,
+    }
+}
+
+row! {
+    /// A client with a file in a part.
+    PartClientRow in "part_client" (batch: BatchId; client: AccountId = Asc) {}
+}
+
+row! {
+    /// How a part closed.
+    PartClosedRow in "part_closed" (batch: BatchId) {
+        reason: Box<str>,
+        missing: Box<str>,
+        missing_count: u32,
+    }
+}
+
+row! {
+    /// The weeks in which a pool has windows.
+    PartWeekRow in "part_week" (pool: PoolName; week: i64 = Desc) {}
+}
+
+/// The projection.
+pub(super) const PROJECTION: Projection = Projection {
+    view: View { name: "windows", version: 1 },
+    source: Source::Batches,
+    tables: &[
+        PartRow::TABLE,
+        PartFilesRow::TABLE,
+        PartClientRow::TABLE,
+        PartClosedRow::TABLE,
+        PartWeekRow::TABLE,
+    ],
+    fold,
+};
+
+fn fold(seen: &Seen<'_>, writes: &mut Writes) {
+    let Said::Derived(said) = seen.said else { return };
+    match said {
+        Derived::WindowOpened(opened) => {
+            let closes = (Some(opened.closes_at), Some(opened.closes_at_latest));
+            part(seen, &opened.window, opened.part, opened.batch, closes, writes);
+        }
+        Derived::FilePlaced(placed) => file(seen, placed, writes),
+        Derived::BatchReady(ready) => closed(seen, &ready.closed, writes),
+        _ => (),
+    }
+}
+
+fn part(
+    seen: &Seen<'_>,
+    window: &Window,
+    number: u32,
+    batch: BatchId,
+    (closes_at, closes_at_latest): (Option<EffectiveAt>, Option<LogTime>),
+    writes: &mut Writes,
+) {
+    let week = week_of(window.start.millis());
+    let row = PartRow {
+        pool: seen.pool.clone(),
+        week,
+        window_start: window.start,
+        number,
+        batch,
+        window_end: window.end,
+        window_kind: kind_text(window.kind).into(),
+        closes_at,
+        closes_at_latest,
+    };
+    writes.upsert(row, seen.stamp_us);
+    writes.upsert(PartWeekRow { pool: seen.pool.clone(), week }, seen.stamp_us);
+}
+
+fn file(seen: &Seen<'_>, placed: &FilePlaced, writes: &mut Writes) {
+    let Placement::Window { batch, part_files, part_bytes, part_clients, .. } = placed.placed
+    else {
+        return;
+    };
+    let (files, bytes, reported) = (part_files, part_bytes, part_clients);
+    writes.upsert(PartFilesRow { batch, files, bytes, reported }, seen.stamp_us);
+    let client = placed.file.client;
+    writes.upsert(PartClientRow { batch, client }, seen.stamp_us);
+}
+
+fn closed(seen: &Seen<'_>, closed: &Closed, writes: &mut Writes) {
+    if closed.reason == CloseReason::Late {
+        // A part made of late files was never open.
+        part(seen, &closed.window, closed.part, closed.batch, (None, None), writes);
+    }
+    let missing: Vec<_> = closed.missing.iter().map(ToString::to_string).collect();
+    let row = PartClosedRow {
+        batch: closed.batch,
+        reason: reason_text(closed.reason).into(),
+        missing: missing.join(",").into(),
+        missing_count: closed.missing_count,
+    };
+    writes.upsert(row, seen.stamp_us);
+}
+
+/// A window's kind as a row has it.
+pub(crate) fn kind_text(kind: WindowKind) -> &'static str {
+    match kind {
+        WindowKind::Grid => "grid",
+        WindowKind::Tumbling => "tumbling",
+    }
+}
+
+/// The window whose parts a row has.
+pub(crate) fn window(start: EffectiveAt, end: EffectiveAt, kind: &str) -> Window {
+    let kind = if kind == "tumbling" { WindowKind::Tumbling } else { WindowKind::Grid };
+    Window { start, end, kind }
+}
+
+const REASONS: [(CloseReason, &str); 6] = [
+    (CloseReason::WindowEnd, "window-end"),
+    (CloseReason::MaxWait, "max-wait"),
+    (CloseReason::Count, "count"),
+    (CloseReason::PartFull, "part-full"),
+    (CloseReason::Asked, "asked"),
+    (CloseReason::Late, "late"),
+];
+
+/// A reason as a row has it.
+pub(crate) fn reason_text(reason: CloseReason) -> &'static str {
+    REASONS.iter().find(|(known, _)| *known == reason).map_or("", |(_, text)| text)
+}
+
+/// The reason a row's text stands for.
+pub(crate) fn close_reason(text: &str) -> Option<CloseReason> {
+    REASONS.iter().find(|(_, known)| *known == text).map(|(reason, _)| *reason)
+}
+
+/// The accounts a row names.
+pub(crate) fn accounts(text: &str) -> Vec<AccountId> {
+    text.split(',').filter_map(|id| id.parse().ok()).collect()
+}
