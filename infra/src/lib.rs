@@ -11,5 +11,7 @@ pub mod faults;
 pub mod fresh;
 pub mod kept;
 pub mod log;
+pub mod supervise;
 pub mod table;
+pub mod telemetry;
 pub mod views;
