@@ -7,6 +7,9 @@
 
 pub mod blobs;
 pub mod clock;
+pub mod directory;
+#[cfg(test)]
+mod fakes;
 pub mod faults;
 pub mod fresh;
 pub mod kept;
