@@ -7,9 +7,14 @@
 
 pub mod blobs;
 pub mod clock;
+pub mod directory;
+#[cfg(test)]
+mod fakes;
 pub mod faults;
 pub mod fresh;
 pub mod kept;
 pub mod log;
+pub mod supervise;
 pub mod table;
+pub mod telemetry;
 pub mod views;
