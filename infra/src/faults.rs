@@ -67,7 +67,7 @@ pub const BUGS: &[(&str, Bug)] = &[
     ("late-dropped", Bug::LateDropped),
 ];
 
-pub use armed::{arm, crash_point, planted, volatile};
+pub use armed::{arm, armed_for, crash_point, planted, volatile};
 
 #[cfg(feature = "faults")]
 mod armed {
@@ -120,6 +120,12 @@ mod armed {
         }
     }
 
+    /// Whether the process is armed for this point, now or later.
+    pub fn armed_for(name: &str) -> bool {
+        let crash = ARMED.get().and_then(|armed| armed.crash.as_ref());
+        crash.is_some_and(|(point, _)| *point == name)
+    }
+
     /// Whether this bug is planted.
     pub fn planted(bug: Bug) -> bool {
         ARMED.get().is_some_and(|armed| armed.bug == Some(bug))
@@ -143,6 +149,12 @@ mod armed {
     /// Nothing.
     #[inline]
     pub fn crash_point(_: &'static str) {}
+
+    /// False.
+    #[inline]
+    pub fn armed_for(_: &str) -> bool {
+        false
+    }
 
     /// False.
     #[inline]

@@ -137,6 +137,20 @@ pub fn decode<B: Body>(bytes: &[u8]) -> Result<(B, Attributes), Unreadable> {
     Ok((body, attributes))
 }
 
+/// Reads of a derived record only which event it follows from; `None` when it does not say.
+pub fn cause_of(bytes: &[u8]) -> Option<Cause> {
+    #[derive(Deserialize)]
+    struct Caused<'a> {
+        #[serde(borrow)]
+        causeoffset: Cow<'a, str>,
+        causeindex: u32,
+        causelast: bool,
+    }
+    let caused: Caused<'_> = serde_json::from_slice(bytes).ok()?;
+    let offset = caused.causeoffset.parse().ok()?;
+    Some(Cause { offset, index: caused.causeindex, last: caused.causelast })
+}
+
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}{}", self.offset, self.index, if self.last { "" } else { "+" })
@@ -169,6 +183,7 @@ mod tests {
             r#"{"specversion":"1.0","id":"00000000-0000-0000-0000-000000000001","source":"/sluice/pools/demo","type":"sluice.upload.repeated.v1","time":"1970-01-01T00:00:00.001Z","causeoffset":"9","causeindex":1,"causelast":true,"data":{"upload":"00000000-0000-0000-0000-000000000002"}}"#
         );
         assert_eq!(decode::<Derived>(&bytes).unwrap(), (body, attributes()));
+        assert_eq!((cause_of(&bytes), cause_of(b"{}")), (attributes().cause, None));
     }
 
     #[test]

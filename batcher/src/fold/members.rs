@@ -113,9 +113,11 @@ impl State {
         if self.members.len() >= MEMBERS_MAX && had.is_none() {
             return emit.refuse(Refusal::MembersFull);
         }
-        let uses_left = token.uses_left - 1;
+        let Token { roles: gives, uses_left, expires_at } = token;
+        let uses_left = uses_left - 1;
         self.tokens.insert(ask.token, Token { uses_left, ..token });
-        self.set_roles(ask.account, roles, Some(TokenUsed { token: ask.token, uses_left }), emit);
+        let used = TokenUsed { token: ask.token, roles: gives, uses_left, expires_at };
+        self.set_roles(ask.account, roles, Some(used), emit);
     }
 
     /// The contributors, by id.

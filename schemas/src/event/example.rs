@@ -237,7 +237,7 @@ fn derived_of_files() -> Vec<Derived> {
 fn derived_of_people() -> Vec<Derived> {
     let name = parsed("north-sea-buoys");
     let effective_from = EffectiveAt::default();
-    let used = TokenUsed { token: token(), uses_left: 0 };
+    let used = TokenUsed { token: token(), roles: contributor(), uses_left: 0, expires_at: None };
     vec![
         PolicyChanged { pool: pool(), name, version: 1, effective_from, policy: policy() }.into(),
         RequestRefused { reason: Refusal::TokenUsedUp }.into(),

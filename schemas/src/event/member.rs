@@ -81,8 +81,13 @@ pub struct MemberRoleChanged {
 pub struct TokenUsed {
     /// The token.
     pub token: TokenId,
+    /// What those who redeem it become.
+    pub roles: RoleSet,
     /// Uses left.
     pub uses_left: u32,
+    /// Until when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<LogTime>,
 }
 
 /// An account belongs no longer.
