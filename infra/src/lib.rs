@@ -13,6 +13,7 @@ mod fakes;
 pub mod faults;
 pub mod fresh;
 pub mod kept;
+pub mod known;
 pub mod log;
 pub mod supervise;
 pub mod table;
