@@ -11,5 +11,6 @@ pub mod faults;
 pub mod fresh;
 pub mod kept;
 pub mod log;
+mod sqlite;
 pub mod table;
 pub mod views;

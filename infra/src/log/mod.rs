@@ -16,8 +16,12 @@
 //! * A reader never silently skips: a topic made again, or cut short, is [`Error::Gap`].
 
 mod draft;
+mod sqlite;
+#[cfg(any(test, feature = "suites"))]
+pub mod suite;
 
 pub use draft::Draft;
+pub use sqlite::{Options, SqliteLog, SqliteLogReader};
 
 use std::fmt::Debug;
 use std::time::Duration;
