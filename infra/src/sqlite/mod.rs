@@ -34,10 +34,16 @@ const STATEMENTS_MAX: usize = 256;
 /// Opens the file to write it, made if it is not there. SQLite itself syncs the folder when it
 /// makes a WAL beside a new file.
 pub(crate) fn open_to_write(path: &Path, durable: Durable) -> Result<Connection, Failure> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-        | OpenFlags::SQLITE_OPEN_CREATE
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
+    open(path, durable, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)
+}
+
+/// Opens a file that must be there to write it: one that went away must not begin anew, empty.
+pub(crate) fn reopen_to_write(path: &Path, durable: Durable) -> Result<Connection, Failure> {
+    open(path, durable, OpenFlags::SQLITE_OPEN_READ_WRITE)
+}
+
+fn open(path: &Path, durable: Durable, flags: OpenFlags) -> Result<Connection, Failure> {
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     connection.pragma_update(None, "page_size", 4_096)?;
     let mode: String =

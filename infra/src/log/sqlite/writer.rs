@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::faults::{self, Bug};
 use crate::fresh;
 use crate::log::{Appended, Draft, Error, Record, Result};
-use crate::sqlite::{Durable, Failure, Weigh, open_to_write};
+use crate::sqlite::{Durable, Failure, Weigh, reopen_to_write};
 
 /// What the thread is asked to do.
 #[derive(Debug)]
@@ -125,7 +125,7 @@ impl Writer {
 
     /// Opens the file anew, and looks what it has: an unknown commit may have gone through.
     fn reopen(&mut self) -> Result<Connection, Failure> {
-        let connection = open_to_write(&self.path, Durable::AtCommit)?;
+        let connection = reopen_to_write(&self.path, Durable::AtCommit)?;
         let topics = stored::topics(&connection)?;
         let last_at = topics.iter().map(|topic| topic.last_at).max();
         self.last_at = self.last_at.max(last_at.unwrap_or_default());
@@ -145,7 +145,8 @@ impl Writer {
             .map_err(|error| refused(error.into()))?;
         let written = self.insert(&transaction, jobs).map_err(refused)?;
         if faults::planted(Bug::AckBeforeCommit) {
-            answer(std::mem::take(jobs), &written.lasts, written.at);
+            let appends = jobs.extract_if(.., |job| matches!(job, Job::Append(_))).collect();
+            answer(appends, &written.lasts, written.at);
             pause_of_the_bug();
         }
         faults::crash_point("log.before-commit");
