@@ -28,12 +28,12 @@ pub(crate) fn run(test: &str, folder: &Path, faults: &str) -> Ended {
         .stdin(Stdio::null())
         .output()
         .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    let said = text.lines().filter_map(|line| line.split_once("said: ")).map(|(_, said)| said);
+    let out = String::from_utf8_lossy(&output.stdout);
+    let said = out.lines().filter_map(|line| line.split_once("said: ")).map(|(_, said)| said);
     let crashed = !output.status.success();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(!errors.contains("panicked"), "{errors}");
-    assert!(crashed || text.contains("1 passed"), "no test {test}: {text}");
+    assert!(crashed || out.contains("1 passed"), "no test {test}: {out}");
     Ended { said: said.map(str::to_owned).collect(), crashed }
 }
 

@@ -10,7 +10,8 @@ pub mod clock;
 pub mod faults;
 pub mod fresh;
 pub mod kept;
-#[cfg(all(test, feature = "faults"))]
+#[cfg(test)]
+#[cfg(feature = "faults")]
 mod killed;
 pub mod log;
 mod sqlite;

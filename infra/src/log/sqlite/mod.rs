@@ -11,7 +11,8 @@ mod stored;
 mod tail;
 mod writer;
 
-#[cfg(all(test, feature = "faults"))]
+#[cfg(test)]
+#[cfg(feature = "faults")]
 mod killed_tests;
 #[cfg(test)]
 mod tests;
