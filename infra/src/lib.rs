@@ -15,6 +15,10 @@ pub mod fresh;
 pub mod kept;
 pub mod known;
 pub mod log;
+#[cfg(test)]
+#[cfg(feature = "faults")]
+mod killed;
+mod sqlite;
 pub mod supervise;
 pub mod table;
 pub mod telemetry;
