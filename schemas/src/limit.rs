@@ -71,6 +71,8 @@ limits! {
     connections_max: 10_000;
     /// Longest a new connection may take to send the head of its first request.
     head_wait_ms_max: 10_000;
+    /// Longest a connection may lie idle between two requests.
+    idle_ms_max: 75_000;
     /// Longest a body may pause; slower clients resume by retrying.
     body_pause_ms_max: 20_000;
     /// Rows in one page of an answer.

@@ -92,6 +92,8 @@ codes! {
         "Remove members, or raise the limit `members_max`.";
     PoolsFull "pools-full" 409 "the installation has as many pools as it may have",
         "Raise the limit `pools_max`.";
+    AccountsFull "accounts-full" 409 "the installation has as many accounts as it may have",
+        "Raise the limit `accounts_max`.";
     TokenUsedUp "token-used-up" 410 "the join token has been redeemed as often as it may be",
         "Ask an admin of the pool for a new one.";
     TokenExpired "token-expired" 410 "the join token has run out",
