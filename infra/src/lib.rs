@@ -14,11 +14,11 @@ pub mod faults;
 pub mod fresh;
 pub mod identity;
 pub mod kept;
-pub mod known;
-pub mod log;
 #[cfg(test)]
 #[cfg(feature = "faults")]
 mod killed;
+pub mod known;
+pub mod log;
 mod sqlite;
 pub mod supervise;
 pub mod table;

@@ -132,9 +132,9 @@ pub trait Views: Debug + Send + Sync {
     /// Makes the tables of this version of a view, unless they are there.
     async fn create(&self, view: View, tables: &[&'static Table]) -> Result<()>;
 
-    /// Applies the writes in order, then the checkpoint. MAY be repeated from any earlier
-    /// checkpoint: a write with a stamp older than its row's does nothing.
-    async fn apply(&self, view: View, writes: Writes, upto: Checkpoint) -> Result<()>;
+    /// Applies the writes in order, then the checkpoints, one per topic they came from. MAY be
+    /// repeated from any earlier checkpoint: a write with a stamp older than its row's does nothing.
+    async fn apply(&self, view: View, writes: Writes, upto: Vec<Checkpoint>) -> Result<()>;
 
     /// What is known of a view: which version is read, and how far this version has got.
     async fn state(&self, view: View, topic: &Topic) -> Result<ViewState>;
