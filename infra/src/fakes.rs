@@ -1,4 +1,4 @@
-//! Tiny doors in memory, for this crate's own tests.
+//! Tiny doors in memory, and an installation on them, for this crate's own tests.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -6,16 +6,26 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
-use schemas::time::LogTime;
+use schemas::event::Directory as Body;
+use schemas::limit::Limits;
+use schemas::time::{LogTime, Wall};
 use schemas::topic::Topic;
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use crate::clock::ManualClock;
+use crate::directory::{Directory, draft, said};
+use crate::identity::{KeyRing, LocalIdentity, LocalParts};
 use crate::kept::{self, Cells, Kept};
 use crate::log::{
     self, Append, Appended, Chunk, Draft, Error, Find, Group, Owned, Position, Read, Record, Tail,
 };
+use crate::supervise::{OnError, Stage, Supervisor};
 use crate::table::{Cell, Page, Scan, Table};
+use crate::telemetry::Metrics;
+
+/// Longer than anything here takes.
+pub(crate) const LONG: Duration = Duration::from_secs(30);
 
 /// What a fake does instead of what it is asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -219,5 +229,71 @@ impl Kept for FakeKept {
         let rows = self.0.lock().unwrap();
         let cells = rows.get(&(scan.table.name, scan.key)).cloned().unwrap_or_default();
         Ok(Page { cells, more: false })
+    }
+}
+
+/// One installation; instances share its log, its kept rows and its clock.
+#[derive(Debug)]
+pub(crate) struct Installation {
+    pub(crate) log: FakeLog,
+    pub(crate) kept: Arc<FakeKept>,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) limits: Limits,
+    pub(crate) metrics: Metrics,
+    pub(crate) supervisor: Supervisor,
+}
+
+impl Installation {
+    pub(crate) async fn new() -> Self {
+        let log = FakeLog::default();
+        log.ensure(&Topic::directory()).await.unwrap();
+        let clock = ManualClock::at(Wall::from_millis(1_700_000_000_000));
+        Self {
+            log,
+            kept: Arc::default(),
+            metrics: Metrics::new(clock.clone(), "test"),
+            clock,
+            limits: Limits { position_wait_ms_max: 300, answer_ms_max: 300, ..Limits::default() },
+            supervisor: Supervisor::new(),
+        }
+    }
+
+    /// The directory of one instance, followed.
+    pub(crate) async fn directory(&self) -> Arc<Directory> {
+        let directory = Directory::new(self.clock.clone(), &self.limits, &self.metrics);
+        let tasks = self.supervisor.stage(Stage::Ground);
+        let follow = Arc::clone(&directory).follow(Arc::new(self.log.clone()), tasks.token());
+        tasks.spawn("directory", OnError::Stop, follow);
+        directory.catch_up().await.unwrap();
+        directory
+    }
+
+    /// The identity of one instance, on a directory of its own.
+    pub(crate) async fn identity(&self) -> Arc<LocalIdentity> {
+        self.identity_on(self.directory().await).await
+    }
+
+    pub(crate) async fn identity_on(&self, directory: Arc<Directory>) -> Arc<LocalIdentity> {
+        let parts = LocalParts {
+            kept: self.kept.clone(),
+            log: Arc::new(self.log.clone()),
+            directory,
+            clock: self.clock.clone(),
+            keys: KeyRing::from_seed([3; 32]).unwrap(),
+            issuer: "https://sluice.test".into(),
+            audience: "sluice".into(),
+        };
+        LocalIdentity::open(parts, &self.limits).await.unwrap()
+    }
+
+    /// Appends to the directory as others do.
+    pub(crate) async fn say(&self, body: impl Into<Body>) {
+        let draft = draft(body, said("/sluice/test", crate::clock::Clock::now(&*self.clock)));
+        self.log.append(&Topic::directory(), vec![draft]).await.unwrap();
+    }
+
+    /// Records of the directory.
+    pub(crate) fn said(&self) -> usize {
+        self.log.len(&Topic::directory())
     }
 }

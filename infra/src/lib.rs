@@ -12,6 +12,7 @@ pub mod directory;
 mod fakes;
 pub mod faults;
 pub mod fresh;
+pub mod http;
 pub mod identity;
 pub mod kept;
 #[cfg(test)]

@@ -1,69 +1,9 @@
 //! The local identity over doors in memory: the suite, and what goes wrong on its way.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use schemas::limit::Limits;
 use schemas::name::UserName;
-use schemas::time::Wall;
-use schemas::topic::Topic;
 
-use super::local::LocalIdentity;
-use super::{Error, Identity, KeyRing, LocalParts, Proof, Secret, suite};
-use crate::clock::ManualClock;
-use crate::directory::Directory;
-use crate::fakes::{FakeKept, FakeLog, Mood};
-use crate::log::Append;
-use crate::supervise::{OnError, Stage, Supervisor};
-use crate::telemetry::Metrics;
-
-const LONG: Duration = Duration::from_secs(30);
-
-/// One installation; instances share its log, its kept rows and its clock.
-struct Installation {
-    log: FakeLog,
-    kept: Arc<FakeKept>,
-    clock: Arc<ManualClock>,
-    limits: Limits,
-    supervisor: Supervisor,
-}
-
-impl Installation {
-    async fn new() -> Self {
-        let log = FakeLog::default();
-        log.ensure(&Topic::directory()).await.unwrap();
-        Self {
-            log,
-            kept: Arc::default(),
-            clock: ManualClock::at(Wall::from_millis(1_700_000_000_000)),
-            limits: Limits { position_wait_ms_max: 300, answer_ms_max: 300, ..Limits::default() },
-            supervisor: Supervisor::new(),
-        }
-    }
-
-    async fn instance(&self) -> Arc<LocalIdentity> {
-        let metrics = Metrics::new(self.clock.clone(), "test");
-        let directory = Directory::new(self.clock.clone(), &self.limits, &metrics);
-        let tasks = self.supervisor.stage(Stage::Ground);
-        let follow = Arc::clone(&directory).follow(Arc::new(self.log.clone()), tasks.token());
-        tasks.spawn("directory", OnError::Stop, follow);
-        directory.catch_up().await.unwrap();
-        let parts = LocalParts {
-            kept: self.kept.clone(),
-            log: Arc::new(self.log.clone()),
-            directory,
-            clock: self.clock.clone(),
-            keys: KeyRing::from_seed([3; 32]).unwrap(),
-            issuer: "https://sluice.test".into(),
-            audience: "sluice".into(),
-        };
-        LocalIdentity::open(parts, &self.limits).await.unwrap()
-    }
-
-    fn said(&self) -> usize {
-        self.log.len(&Topic::directory())
-    }
-}
+use super::{Error, Identity, Proof, Secret, suite};
+use crate::fakes::{Installation, LONG, Mood};
 
 fn name(text: &str) -> UserName {
     text.parse().unwrap()
@@ -78,7 +18,7 @@ const GOOD: &str = "correct horse";
 #[tokio::test]
 async fn the_local_identity_holds_to_the_suite() {
     let installation = Installation::new().await;
-    let (here, there) = (installation.instance().await, installation.instance().await);
+    let (here, there) = (installation.identity().await, installation.identity().await);
     suite::check_all(&*here, &*there).await;
     installation.supervisor.drain(LONG).await;
 }
@@ -86,7 +26,7 @@ async fn the_local_identity_holds_to_the_suite() {
 #[tokio::test]
 async fn a_token_dies_after_its_hour() {
     let installation = Installation::new().await;
-    let identity = installation.instance().await;
+    let identity = installation.identity().await;
     identity.enrol(name("ann"), GOOD.into()).await.unwrap();
     let token = identity.sign_in(proof("ann", GOOD)).await.unwrap();
     assert_eq!(token.expires_in_s, 3_600);
@@ -94,7 +34,7 @@ async fn a_token_dies_after_its_hour() {
     installation.clock.advance(3_599_999);
     // The clock has jumped: the directory has not been confirmed at this time yet.
     assert!(matches!(identity.caller(bearer), Err(Error::Unavailable { .. })));
-    installation.instance().await.caller(bearer).expect("alive on an instance that is fresh");
+    installation.identity().await.caller(bearer).expect("alive on an instance that is fresh");
     installation.clock.advance(1);
     assert_eq!(identity.caller(bearer), Err(Error::InvalidToken));
 }
@@ -102,7 +42,7 @@ async fn a_token_dies_after_its_hour() {
 #[tokio::test]
 async fn who_cannot_hear_of_sign_outs_lets_nobody_in() {
     let installation = Installation::new().await;
-    let identity = installation.instance().await;
+    let identity = installation.identity().await;
     identity.enrol(name("ann"), GOOD.into()).await.unwrap();
     let token = identity.sign_in(proof("ann", GOOD)).await.unwrap();
     installation.log.finding(Mood::Hangs);
@@ -117,7 +57,7 @@ async fn who_cannot_hear_of_sign_outs_lets_nobody_in() {
 async fn what_a_crash_left_half_done_is_finished() {
     for (mood, lost) in [(Mood::Refuses, true), (Mood::Forgets, false)] {
         let installation = Installation::new().await;
-        let identity = installation.instance().await;
+        let identity = installation.identity().await;
         installation.log.appending(mood);
         let failed = identity.enrol(name("ann"), GOOD.into()).await.unwrap_err();
         assert!(failed.retryable(), "{failed}");
@@ -139,7 +79,7 @@ async fn what_a_crash_left_half_done_is_finished() {
         installation.supervisor.drain(LONG).await;
     }
     let installation = Installation::new().await;
-    let identity = installation.instance().await;
+    let identity = installation.identity().await;
     installation.log.appending(Mood::Refuses);
     identity.enrol(name("ann"), GOOD.into()).await.unwrap_err();
     installation.log.appending(Mood::Well);
@@ -150,7 +90,7 @@ async fn what_a_crash_left_half_done_is_finished() {
 #[tokio::test]
 async fn a_sign_out_that_was_not_written_is_not_said_to_be_done() {
     let installation = Installation::new().await;
-    let identity = installation.instance().await;
+    let identity = installation.identity().await;
     identity.enrol(name("ann"), GOOD.into()).await.unwrap();
     let token = identity.sign_in(proof("ann", GOOD)).await.unwrap();
     installation.log.appending(Mood::Refuses);
@@ -166,7 +106,7 @@ async fn a_sign_out_that_was_not_written_is_not_said_to_be_done() {
 #[tokio::test]
 async fn the_first_start_makes_one_admin_and_tells_the_password_once() {
     let installation = Installation::new().await;
-    let (here, there) = (installation.instance().await, installation.instance().await);
+    let (here, there) = (installation.identity().await, installation.identity().await);
     let (one, other) = tokio::join!(here.first_start(None), there.first_start(None));
     let told: Vec<Secret> = [one.unwrap(), other.unwrap()].into_iter().flatten().collect();
     let [password] = &told[..] else { panic!("told {} times", told.len()) };
@@ -189,7 +129,7 @@ async fn the_first_start_makes_one_admin_and_tells_the_password_once() {
 #[tokio::test]
 async fn a_password_that_was_given_is_not_told() {
     let installation = Installation::new().await;
-    let identity = installation.instance().await;
+    let identity = installation.identity().await;
     assert_eq!(identity.first_start(Some("short".into())).await, Err(Error::WeakPassword));
     assert_eq!(identity.first_start(Some(GOOD.into())).await, Ok(None));
     assert!(identity.sign_in(proof("admin", GOOD)).await.unwrap().caller.platform_admin);
@@ -199,7 +139,7 @@ async fn a_password_that_was_given_is_not_told() {
 async fn there_are_no_more_accounts_than_may_be() {
     let mut installation = Installation::new().await;
     installation.limits.accounts_max = 1;
-    let identity = installation.instance().await;
+    let identity = installation.identity().await;
     identity.enrol(name("ann"), GOOD.into()).await.unwrap();
     assert_eq!(identity.enrol(name("bob"), GOOD.into()).await, Err(Error::Full));
 }

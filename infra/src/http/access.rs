@@ -1,0 +1,135 @@
+//! Who calls, and what they may: the token, then the table in `schemas::role`.
+//!
+//! Nobody is denied on an old view: before a 403 or 404 about membership the directory is read to
+//! its current end, so that what a caller has just been given counts.
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use schemas::id::AccountId;
+use schemas::limit::Limits;
+use schemas::name::PoolName;
+use schemas::problem::Code;
+use schemas::role::{RoleSet, Verdict, judge};
+use schemas::route::Route;
+
+use super::Refused;
+use crate::directory::{Directory, Pool};
+use crate::identity::{self, Caller, Identity};
+
+/// What handlers ask before they do anything. Their state must hold one (`FromRef`).
+#[derive(Clone, Debug)]
+pub struct Access {
+    identity: Arc<dyn Identity>,
+    directory: Arc<Directory>,
+    limits: Arc<Limits>,
+}
+
+/// A caller may do what was asked in this pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Allowed {
+    /// The pool. It exists: it has a policy.
+    pub pool: Pool,
+    /// What the caller is in it; empty for a platform admin who is no member.
+    pub roles: RoleSet,
+    /// Whether only what is the caller's own is meant.
+    pub own_only: bool,
+    caller: AccountId,
+}
+
+impl Allowed {
+    /// Whether it also covers what belongs to `owner`.
+    pub fn covers(&self, owner: AccountId) -> bool {
+        !self.own_only || self.caller == owner
+    }
+}
+
+impl Access {
+    /// By these.
+    pub fn new(
+        identity: Arc<dyn Identity>,
+        directory: Arc<Directory>,
+        limits: Arc<Limits>,
+    ) -> Self {
+        Self { identity, directory, limits }
+    }
+
+    /// Who is who.
+    pub fn identity(&self) -> &Arc<dyn Identity> {
+        &self.identity
+    }
+
+    /// Who is where.
+    pub fn directory(&self) -> &Arc<Directory> {
+        &self.directory
+    }
+
+    /// How much a request may bring.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Who sent these headers.
+    pub async fn caller(&self, headers: &HeaderMap) -> Result<Caller, Refused> {
+        let bearer = bearer(headers)?;
+        let mut known = self.identity.caller(bearer);
+        if let Err(identity::Error::Unavailable { .. }) = &known {
+            // The view may only be a little old, after a pause of the process for one.
+            self.directory.refresh().await?;
+            known = self.identity.caller(bearer);
+        }
+        let caller = known?;
+        tracing::Span::current().record("account", tracing::field::display(caller.account));
+        Ok(caller)
+    }
+
+    /// Whether the caller may do in `pool` what `route` does.
+    ///
+    /// A pool that does not exist and one the caller is not in are refused alike.
+    pub async fn allow(
+        &self,
+        caller: &Caller,
+        route: &Route,
+        pool: &PoolName,
+    ) -> Result<Allowed, Refused> {
+        tracing::Span::current().record("pool", tracing::field::display(pool));
+        self.directory.refresh().await?;
+        if let Ok(allowed) = self.look(caller, route, pool) {
+            return Ok(allowed);
+        }
+        self.directory.catch_up().await?;
+        self.look(caller, route, pool)
+    }
+
+    fn look(&self, caller: &Caller, route: &Route, name: &PoolName) -> Result<Allowed, Refused> {
+        let (pool, roles, account) = self.directory.read(|fold| {
+            let pool = fold.pool(name).filter(|pool| pool.policy.is_some()).cloned();
+            let account = fold.account(caller.account);
+            let admin = account.is_some_and(|account| account.platform_admin);
+            (pool, fold.membership(name, caller.account), admin)
+        });
+        let pool = pool.ok_or(Code::NotFound)?;
+        let own_only = match judge(route.act, roles, account) {
+            Verdict::Yes => false,
+            Verdict::OwnOnly => true,
+            Verdict::Forbidden => return Err(Code::Forbidden.into()),
+            Verdict::Hidden => return Err(Code::NotFound.into()),
+        };
+        let roles = roles.unwrap_or_default();
+        Ok(Allowed { pool, roles, own_only, caller: caller.account })
+    }
+}
+
+/// The one bearer token in the headers (RFC 6750, section 2.1).
+fn bearer(headers: &HeaderMap) -> Result<&str, Refused> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let value = values.next().ok_or(Code::NotSignedIn)?;
+    let text = value.to_str().ok().filter(|_| values.next().is_none());
+    let (scheme, token) = text.and_then(|text| text.split_once(' ')).ok_or(Code::InvalidToken)?;
+    if scheme.eq_ignore_ascii_case("bearer") {
+        Ok(token.trim_start_matches(' '))
+    } else {
+        Err(Code::InvalidToken.into())
+    }
+}
