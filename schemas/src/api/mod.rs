@@ -13,7 +13,7 @@ pub use account::{Credentials, SignUp, SignedIn, TokenAnswer, Validated};
 pub use batch::{
     BatchFile, BatchView, Claim, Fail, Lease, LeaseView, ManifestView, Renew, RevisionView,
 };
-pub use notice::Notice;
+pub use notice::{Notice, Noticed};
 pub use pool::{
     AddMember, CloseWindow, CreatePool, IssueToken, IssuedToken, Join, MemberView, PoolView,
     WindowState, WindowView,

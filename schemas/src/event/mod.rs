@@ -20,8 +20,8 @@ pub use directory::{
     TokenCopied,
 };
 pub use member::{
-    JoinTokenIssueRequested, JoinTokenIssued, MemberAddRequested, MemberAdded, MemberJoinRequested,
-    MemberRemoveRequested, MemberRemoved, MemberRoleChanged, TokenUsed,
+    Backlog, JoinTokenIssueRequested, JoinTokenIssued, MemberAddRequested, MemberAdded,
+    MemberJoinRequested, MemberRemoveRequested, MemberRemoved, MemberRoleChanged, TokenUsed,
 };
 pub use pool::{PolicyChanged, PoolCreated, Refusal, RequestRefused};
 pub use upload::{
