@@ -85,7 +85,7 @@ impl From<HistoryRow> for FileRef {
     fn from(row: HistoryRow) -> Self {
         let time_source =
             if row.observed_at.is_some() { TimeSource::Client } else { TimeSource::Server };
-        let observed = row.observed_at.map(|at| at.millis());
+        let observed = row.observed_at.map(schemas::time::ObservedAt::millis);
         Self {
             upload: row.upload,
             client: row.client,

@@ -1,5 +1,6 @@
 //! Bytes on their way out: whole or a range, with their digest, and inert in a browser.
 
+use std::fmt::Write as _;
 use std::ops::Range;
 
 use axum::body::Body;
@@ -152,7 +153,7 @@ fn disposition(name: &FileName) -> String {
         if plain(byte) {
             encoded.push(char::from(byte));
         } else {
-            encoded.push_str(&format!("%{byte:02X}"));
+            _ = write!(encoded, "%{byte:02X}");
         }
     }
     format!("attachment; filename*=UTF-8''{encoded}")
