@@ -13,6 +13,7 @@ mod notices;
 mod progress;
 pub mod project;
 mod read;
+mod rebuild;
 mod run;
 mod tables;
 
@@ -22,5 +23,6 @@ pub use metrics::ProjectorMetrics;
 pub use notices::{Hub, HubParts};
 pub use progress::Progress;
 pub use read::{Reading, routes};
+pub use rebuild::rebuild;
 pub use run::{Deps, Error, prepare, run};
 pub use tables::Tables;
