@@ -10,6 +10,10 @@ pub mod clock;
 pub mod faults;
 pub mod fresh;
 pub mod kept;
+#[cfg(test)]
+#[cfg(feature = "faults")]
+mod killed;
 pub mod log;
+mod sqlite;
 pub mod table;
 pub mod views;
