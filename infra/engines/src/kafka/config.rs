@@ -20,7 +20,7 @@ pub struct KafkaConfig {
     pub replication: u16,
     /// Copies that must have a record before its append returns.
     pub min_isr: u16,
-    /// Largest record, key and headers included.
+    /// Largest value of a record. Its key and headers may take 32 KiB more.
     pub record_bytes_max: usize,
     /// How long an append may take before its outcome is called unknown. It should outlast the
     /// election of a new leader: about 10 s with the broker's own settings.
@@ -32,8 +32,8 @@ pub struct KafkaConfig {
     pub lanes: usize,
 }
 
-/// What a topic takes beside the record itself: the head of its batch.
-const BATCH_HEAD_BYTES: usize = 65_536;
+/// What a topic takes beside a record's value: its key and headers, and the head of its batch.
+pub(super) const HEAD_BYTES_MAX: usize = 65_536;
 /// How often the group hears from a member. A third of the session is usual; it is less here, since
 /// this is how long the others take to notice that a member has left.
 const HEARTBEAT_MS: u32 = 1_000;
@@ -57,7 +57,7 @@ impl KafkaConfig {
 
     /// `max.message.bytes` of the topics: a batch of one of the largest records fits.
     pub(super) fn batch_bytes_max(&self) -> usize {
-        self.record_bytes_max + BATCH_HEAD_BYTES
+        self.record_bytes_max + HEAD_BYTES_MAX
     }
 
     /// What all clients have in common.

@@ -6,7 +6,7 @@ use infra::clock::SystemClock;
 use infra::log::{Appended, Draft, Error, Result};
 use schemas::topic::Topic;
 
-use super::config::KafkaConfig;
+use super::config::{HEAD_BYTES_MAX, KafkaConfig};
 use super::line::{Line, Shut};
 use super::record::Mirror;
 use super::refusal::refused;
@@ -23,34 +23,34 @@ pub(super) struct Lane {
     lines: Mutex<Lines>,
 }
 
-#[derive(Default)]
 struct Lines {
     open: Option<Arc<Line>>,
     retired: Vec<Arc<Line>>,
 }
 
 impl Lane {
-    /// A lane without a line: the first append makes it.
-    pub(super) fn new(
+    /// A lane with its first line: a new producer needs half a second before its first record.
+    pub(super) fn open(
         config: &Arc<KafkaConfig>,
         clock: &Arc<SystemClock>,
         threads: &Threads,
-    ) -> Self {
-        Self {
+    ) -> Result<Self> {
+        let open = Some(Line::open(config, clock, threads)?);
+        Ok(Self {
             config: config.clone(),
             clock: clock.clone(),
             threads: threads.clone(),
-            lines: Mutex::default(),
-        }
+            lines: Mutex::new(Lines { open, retired: Vec::new() }),
+        })
     }
 
     /// Appends the drafts, of which there is at least one.
     pub(super) async fn append(&self, to: &Topic, drafts: &[Draft]) -> Result<Appended> {
         let mirrors: Vec<Mirror> = drafts.iter().map(Mirror::of).collect();
         for (draft, mirror) in drafts.iter().zip(&mirrors) {
-            let size_bytes = mirror.record_bytes(draft);
-            if size_bytes > self.config.record_bytes_max {
-                return Err(Error::TooLarge(size_bytes));
+            let (value_bytes, head_bytes) = (draft.value.len(), mirror.head_bytes(draft));
+            if value_bytes > self.config.record_bytes_max || head_bytes > HEAD_BYTES_MAX / 2 {
+                return Err(Error::TooLarge(value_bytes));
             }
         }
         for _ in 0..LINES_TRIED_MAX {

@@ -170,8 +170,9 @@ impl Line {
         drafts: &[Draft],
         mirrors: &[Mirror],
     ) -> Result<Answer, Shut> {
-        let size_bytes =
-            drafts.iter().zip(mirrors).map(|(draft, all)| all.record_bytes(draft)).sum();
+        let record_bytes =
+            |(draft, mirror): (&Draft, &Mirror)| draft.value.len() + mirror.head_bytes(draft);
+        let size_bytes = drafts.iter().zip(mirrors).map(record_bytes).sum();
         let mut gate = self.gate();
         let Some(producer) = gate.producer.clone().filter(|_| !gate.retired) else {
             return Err(Shut::Retired);

@@ -64,12 +64,13 @@ pub struct KafkaLog {
 }
 
 impl KafkaLog {
-    /// Opens the log. Kafka is not asked for anything yet: it may come up later.
+    /// Opens the log. Its producers begin to connect; Kafka may come up later.
     pub fn open(config: KafkaConfig) -> Result<Arc<Self>> {
         config.check()?;
         let (config, threads) = (Arc::new(config), Threads::new());
         let clock = SystemClock::new();
-        let lanes = (0..config.lanes).map(|_| Lane::new(&config, &clock, &threads)).collect();
+        let lane = |_| Lane::open(&config, &clock, &threads);
+        let lanes = (0..config.lanes).map(lane).collect::<Result<_>>()?;
         let places = Places::new(&config)?;
         Ok(Arc::new(Self { config, clock, threads, lanes, places, ensured: Mutex::default() }))
     }

@@ -28,9 +28,10 @@ impl Packing {
         self.records.push((offset, at, self.values.len()));
     }
 
-    /// Whether the chunk is as large as it should get.
-    pub(super) fn is_full(&self, bytes_max: usize) -> bool {
-        self.values.len() >= bytes_max || self.records.len() >= RECORDS_MAX
+    /// Whether another value fits. A chunk may have one record of any size.
+    pub(super) fn fits(&self, value: &[u8], bytes_max: usize) -> bool {
+        let fits = self.values.len() + value.len() <= bytes_max;
+        self.records.is_empty() || (fits && self.records.len() < RECORDS_MAX)
     }
 
     /// The chunk, if it has records.
@@ -63,10 +64,11 @@ mod tests {
     fn records_of_a_chunk_share_one_buffer() {
         let (mut packing, topic) = (Packing::default(), Topic::named("t"));
         assert_eq!(packing.take(&topic, Uuid::nil()), None);
+        assert!(packing.fits(b"abc", 0), "one record of any size");
         for (offset, value) in [(3, "abc"), (4, ""), (7, "de")] {
             packing.add(offset, LogTime::from_millis(9), value.as_bytes());
         }
-        assert!(packing.is_full(5) && !packing.is_full(6));
+        assert!(packing.fits(b"fg", 7) && !packing.fits(b"fg", 6));
         let chunk = packing.take(&topic, Uuid::max()).unwrap();
         let seen: Vec<_> = chunk.records.iter().map(|r| (r.offset, r.value.as_ref())).collect();
         assert_eq!(seen, [(3, b"abc".as_ref()), (4, b""), (7, b"de")]);

@@ -30,6 +30,8 @@ use super::told::{News, Told};
 const IDLE: Duration = Duration::from_millis(200);
 /// Records between two looks for orders.
 const ORDERS_EVERY: u32 = 1_024;
+/// Topics asked for one by one; for more, all topics are asked for at once.
+const HURRIED_MAX: usize = 8;
 /// How long the brokers may take to say which topic has a name.
 const ASK: Duration = Duration::from_secs(2);
 
@@ -81,7 +83,7 @@ impl Reader {
             consumer: Arc::new(consumer),
             desk: desk.clone(),
             items,
-            chunk_bytes: (ahead_bytes_max / 16).clamp(4 << 10, 512 << 10),
+            chunk_bytes: (ahead_bytes_max / 16).clamp(4 << 10, 512 << 10).min(ahead_bytes_max),
             watched: HashMap::new(),
             packing: Packing::default(),
             packed: None,
@@ -136,6 +138,12 @@ impl Reader {
         {
             return Flow::End;
         }
+        let value = record.payload().unwrap_or_default();
+        if !self.packing.fits(value, self.chunk_bytes)
+            && let Flow::End = self.flush()
+        {
+            return Flow::End;
+        }
         let Some(watched) = self.packed.as_ref().and_then(|(_, name)| self.watched.get_mut(name))
         else {
             return Flow::On;
@@ -144,8 +152,8 @@ impl Reader {
         debug_assert!(offset >= watched.next, "{} at {}", offset, watched.next);
         watched.next = offset + 1;
         let at = LogTime::from_millis(record.timestamp().to_millis().unwrap_or(0));
-        self.packing.add(offset, at, record.payload().unwrap_or_default());
-        if self.packing.is_full(self.chunk_bytes) { self.flush() } else { Flow::On }
+        self.packing.add(offset, at, value);
+        Flow::On
     }
 
     /// From here on records of another topic are packed.
@@ -244,6 +252,19 @@ impl Reader {
                 let why = refused(format!("{topic} cannot be read: {error}"));
                 self.give_up(topic.name(), why);
             }
+        }
+        self.hurry(topics);
+    }
+
+    /// Left alone, librdkafka looks once per second for the leaders of new topics. Requests that
+    /// nobody waits for are answered all the same.
+    fn hurry(&self, topics: &[Topic]) {
+        if topics.len() > HURRIED_MAX {
+            _ = self.consumer.fetch_metadata(None, Duration::ZERO);
+            return;
+        }
+        for topic in topics {
+            _ = self.consumer.fetch_metadata(Some(topic.name()), Duration::ZERO);
         }
     }
 

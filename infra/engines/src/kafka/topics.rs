@@ -1,11 +1,12 @@
 //! Topics are made here, with every setting that the log's promises rest on written out.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use infra::log::{Error, Result};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::config::FromClientConfig;
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use schemas::topic::{Cleanup, Topic};
 
 use super::config::KafkaConfig;
@@ -56,15 +57,61 @@ pub(super) async fn ensure(config: &KafkaConfig, topic: &Topic, partitions: u8) 
     }
     let made = errand.admin().create_topics([&wanted], &options);
     let made = made.await.map_err(|error| refusal(&error, topic))?;
-    match made.first() {
+    let existed = match made.first() {
         None => return Err(refused(format!("{topic}: no answer about making it"))),
-        Some(Ok(_)) => {}
-        Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => {
-            check(errand.admin(), topic, &settings).await?;
-        }
+        Some(Ok(_)) => false,
+        Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => true,
         Some(Err((_, code))) => return Err(refusal_of(*code, topic)),
+    };
+    let errand = Arc::new(errand);
+    match tokio::time::timeout(LOOK_MAX, seen(&errand, topic, existed, &settings)).await {
+        Ok(Ok(count)) if count == usize::from(partitions) => Ok(()),
+        Ok(Ok(count)) => Err(Error::Misconfigured(format!(
+            "topic {topic} has {count} partitions, not {partitions}"
+        ))),
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(refused(format!("{topic} was made but is not there yet"))),
     }
-    seen(errand, topic, partitions).await
+}
+
+/// Waits until the topic is there for use, and counts its partitions.
+async fn seen(
+    errand: &Arc<Errand>,
+    topic: &Topic,
+    existed: bool,
+    settings: &[(&'static str, String)],
+) -> Result<usize> {
+    loop {
+        let (looking, asked) = (errand.clone(), topic.clone());
+        let seen = match aside(move || look(&looking, &asked)).await {
+            Ok(count) if existed => check(errand.admin(), topic, settings).await.map(|()| count),
+            other => other,
+        };
+        match seen {
+            // Brokers hear of a new topic one after the other, and show it before they lead it.
+            Err(Error::NoTopic(_) | Error::Refused { .. }) => tokio::time::sleep(LOOK_EVERY).await,
+            other => return other,
+        }
+    }
+}
+
+/// How many partitions the topic has, once they have leaders and the first answers.
+fn look(errand: &Errand, topic: &Topic) -> Result<usize> {
+    let client = errand.admin().inner();
+    let refuse = |error: KafkaError| refusal(&error, topic);
+    let metadata = client.fetch_metadata(Some(topic.name()), ASK).map_err(refuse)?;
+    let Some(seen) = metadata.topics().first() else {
+        return Err(Error::NoTopic(topic.clone()));
+    };
+    if let Some(error) = seen.error() {
+        return Err(refusal_of(RDKafkaErrorCode::from(error), topic));
+    }
+    let partitions = seen.partitions();
+    if partitions.is_empty() || partitions.iter().any(|partition| partition.leader() < 0) {
+        return Err(refused(format!("{topic} has no leader")));
+    }
+    client.fetch_watermarks(topic.name(), 0, ASK).map_err(refuse)?;
+    Ok(partitions.len())
 }
 
 fn settings(config: &KafkaConfig, topic: &Topic) -> Vec<(&'static str, String)> {
@@ -117,41 +164,6 @@ async fn check(
         return Ok(());
     }
     Err(Error::Misconfigured(format!("topic {topic}: {}", wrong.join(", "))))
-}
-
-/// Waits until a broker shows the topic with leaders, and counts its partitions.
-async fn seen(errand: Errand, topic: &Topic, partitions: u8) -> Result<()> {
-    let errand = std::sync::Arc::new(errand);
-    let looked = async {
-        loop {
-            let (errand, asked) = (errand.clone(), topic.clone());
-            if let Some(count) = aside(move || look(&errand, &asked)).await? {
-                return Ok(count);
-            }
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
-    };
-    match tokio::time::timeout(LOOK_MAX, looked).await {
-        Ok(Ok(count)) if count == usize::from(partitions) => Ok(()),
-        Ok(Ok(count)) => Err(Error::Misconfigured(format!(
-            "topic {topic} has {count} partitions, not {partitions}"
-        ))),
-        Ok(Err(error)) => Err(error),
-        Err(_) => Err(refused(format!("{topic} was made but has no leader yet"))),
-    }
-}
-
-/// How many partitions the topic has, once all have a leader.
-fn look(errand: &Errand, topic: &Topic) -> Result<Option<usize>> {
-    let client = errand.admin().inner();
-    let metadata =
-        client.fetch_metadata(Some(topic.name()), ASK).map_err(|error| refusal(&error, topic))?;
-    let Some(seen) = metadata.topics().first().filter(|seen| seen.error().is_none()) else {
-        return Ok(None);
-    };
-    let partitions = seen.partitions();
-    let led = partitions.iter().all(|partition| partition.leader() >= 0);
-    Ok((led && !partitions.is_empty()).then_some(partitions.len()))
 }
 
 #[cfg(test)]
