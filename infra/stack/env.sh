@@ -22,10 +22,12 @@ need() {
 
 need_java() { need java openjdk-17-jre-headless; }
 
-# born PID: when the process started, in clock ticks since boot; nothing when there is none. The
-# name in /proc/PID/stat may hold spaces, so what counts begins after its closing bracket.
+# born PID: when the process started, in clock ticks since boot; nothing when there is none or it is
+# dead and only not yet reaped. The name in /proc/PID/stat may hold spaces: what counts begins after
+# its closing bracket with the state.
 born() {
-  [ -r "/proc/$1/stat" ] && sed 's/^.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20
+  [ -r "/proc/$1/stat" ] && sed 's/^.*) //' "/proc/$1/stat" 2>/dev/null |
+    awk '$1 != "Z" && $1 != "X" { print $20 }'
 }
 
 # ours NAME: the pid of the server we started under that name, if that very process still runs:

@@ -1,5 +1,6 @@
 //! What the tests stand on: a broker, fresh topics, drafts, and reading back what is there.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -7,14 +8,17 @@ use std::time::Duration;
 use bytes::Bytes;
 use engines::kafka::{KafkaConfig, KafkaLog};
 use infra::clock::{Clock, SystemClock};
-use infra::log::{Draft, Find, Read, Record, Tail};
+use infra::log::{Append, Draft, Find, Read, Record, Tail};
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
 use schemas::id::EventId;
 use schemas::time::LogTime;
 use schemas::topic::Topic;
 use schemas::wire::Attributes;
 
 /// So long may anything take that is not measured. Only a failure waits for it.
-pub(crate) const SOON: Duration = Duration::from_secs(60);
+pub(crate) const SOON: Duration = Duration::from_mins(1);
 
 /// Whether real servers are left out, and where the broker is.
 #[allow(clippy::disallowed_methods, reason = "the one place where tests read the environment")]
@@ -71,6 +75,22 @@ pub(crate) fn draft(value: impl Into<Bytes>) -> Draft {
     Draft { key: "k".into(), type_name: "sluice.test.said.v1", attributes, value: value.into() }
 }
 
+/// A topic with records that say `0`, `1` …
+pub(crate) async fn filled(log: &KafkaLog, what: &str, count: usize) -> Topic {
+    let topic = fresh(what);
+    log.ensure(&topic).await.unwrap();
+    fill(log, &topic, 0..count).await;
+    topic
+}
+
+/// Appends records that say these numbers.
+pub(crate) async fn fill(log: &KafkaLog, topic: &Topic, numbers: Range<usize>) {
+    let drafts: Vec<Draft> = numbers.map(|n| draft(n.to_string())).collect();
+    for some in drafts.chunks(1_000) {
+        soon(log.append(topic, some.to_vec())).await.unwrap();
+    }
+}
+
 /// What comes of it, soon.
 pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(SOON, future).await.expect("it takes too long")
@@ -92,4 +112,30 @@ pub(crate) async fn texts(log: &KafkaLog, topic: &Topic) -> Vec<String> {
     tail.watch(topic, Some(soon(log.find(topic, Find::Start)).await.unwrap()));
     let records = if end == 0 { Vec::new() } else { take_to(&mut *tail, end).await };
     records.iter().map(|record| String::from_utf8_lossy(&record.value).into_owned()).collect()
+}
+
+/// A log of the broker's own, for what no back end does.
+pub(crate) fn admin(address: &str) -> AdminClient<DefaultClientContext> {
+    ClientConfig::new().set("bootstrap.servers", address).create().unwrap()
+}
+
+/// Deletes a topic, and waits until the broker has.
+pub(crate) async fn delete(address: &str, topic: &Topic) {
+    let (admin, options) = (admin(address), AdminOptions::new().operation_timeout(Some(SOON)));
+    let deleted = admin.delete_topics(&[topic.name()], &options).await.unwrap();
+    assert_eq!(deleted, [Ok(topic.name().to_owned())]);
+    let log = open(address);
+    while log.find(topic, Find::End).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Makes a topic as somebody else might.
+pub(crate) async fn make(address: &str, topic: &Topic, partitions: i32, settings: &[(&str, &str)]) {
+    let mut wanted = NewTopic::new(topic.name(), partitions, TopicReplication::Fixed(1));
+    for (name, value) in settings {
+        wanted = wanted.set(name, value);
+    }
+    let made = admin(address).create_topics([&wanted], &AdminOptions::new()).await.unwrap();
+    assert_eq!(made, [Ok(topic.name().to_owned())]);
 }
