@@ -6,6 +6,12 @@
 //! * The checkpoint is never ahead of its rows.
 //! * A view is a name and a version: a rebuild fills a new version beside the one being read.
 
+mod sqlite;
+#[cfg(any(test, feature = "suites"))]
+pub mod suite;
+
+pub use sqlite::SqliteViews;
+
 use std::fmt::Debug;
 use std::time::Duration;
 

@@ -102,7 +102,8 @@ fn answers_to(cause: Offset) -> Vec<Draft> {
 fn answered(answered: Answered) -> Option<u128> {
     let Answered::With(heard) = answered else { return None };
     let Derived::UploadRepeated(body) = &heard.body else { panic!("no answer: {heard:?}") };
-    assert_eq!(heard.attributes.cause.unwrap().pair(), (body.upload.bits() as u64, 1));
+    let cause = heard.attributes.cause.unwrap();
+    assert_eq!((u128::from(cause.offset), cause.index), (body.upload.bits(), 1));
     Some(body.upload.bits())
 }
 
