@@ -18,7 +18,9 @@ pub use pool::{
     AddMember, CloseWindow, CreatePool, IssueToken, IssuedToken, Join, MemberView, PoolView,
     WindowState, WindowView,
 };
-pub use result::{Acknowledge, DeliveriesView, DeliveryState, DeliveryView, Receipt, ResultView};
+pub use result::{
+    Acknowledge, DeliveriesView, DeliveryState, DeliveryView, Receipt, ResultReceipt, ResultView,
+};
 pub use upload::{
     Landing, UpdateItem, UpdateManifest, UpdateReceipt, UploadReceipt, UploadState, UploadView,
 };

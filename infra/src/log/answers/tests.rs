@@ -195,6 +195,7 @@ async fn a_subscriber_hears_all_or_is_told_what_it_missed() {
         rig.answers.subscribe(&rig.batches).await.unwrap(),
         rig.answers.subscribe(&rig.batches).await.unwrap(),
     );
+    assert_eq!(quick.from(), rig.log.find(&rig.batches, Find::End).await.unwrap().next);
     for cause in 1..=200 {
         rig.derive(cause).await;
         for index in 0..2 {
