@@ -10,7 +10,7 @@ mod sqlite;
 #[cfg(any(test, feature = "suites"))]
 pub mod suite;
 
-pub use sqlite::SqliteViews;
+pub use sqlite::{SqliteViews, TableDifference, differences};
 
 use std::fmt::Debug;
 use std::time::Duration;

@@ -18,7 +18,7 @@ async fn child() {
         let mut writes = Writes::default();
         writes.upsert(counted(2 * n), n);
         writes.upsert(counted(2 * n + 1), n);
-        views.apply(VIEW, writes, upto(n.unsigned_abs() + 1)).await.unwrap();
+        views.apply(VIEW, writes, vec![upto(n.unsigned_abs() + 1)]).await.unwrap();
         killed::say(n + 1);
     }
 }

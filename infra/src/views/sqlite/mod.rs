@@ -3,6 +3,7 @@
 //! Not synced at every commit (`synchronous=NORMAL`): what a machine loses with its power is a whole
 //! number of the last transactions, and the checkpoint says which.
 
+mod compare;
 mod write;
 
 #[cfg(test)]
@@ -10,6 +11,8 @@ mod write;
 mod killed_tests;
 #[cfg(test)]
 mod tests;
+
+pub use compare::{TableDifference, differences};
 
 use std::path::Path;
 use std::sync::Arc;
@@ -129,7 +132,7 @@ impl Views for SqliteViews {
         self.write(move |writer| writer.create(view, &tables)).await
     }
 
-    async fn apply(&self, view: View, writes: Writes, upto: Checkpoint) -> Result<()> {
+    async fn apply(&self, view: View, writes: Writes, upto: Vec<Checkpoint>) -> Result<()> {
         self.write(move |writer| writer.apply(view, &writes, &upto)).await
     }
 

@@ -70,7 +70,7 @@ async fn a_page_is_bounded_whatever_is_asked_for() {
     for n in 0..10_001 {
         writes.upsert(counted(n), 1);
     }
-    rig.views.apply(VIEW, writes, upto(1)).await.unwrap();
+    rig.views.apply(VIEW, writes, vec![upto(1)]).await.unwrap();
     let scan = Scan::of::<Counted>([Cell::Id(AccountId::from_bits(1).uuid())]);
     let page = rig.views.page(VIEW.name, scan).await.unwrap();
     assert!(page.more);
@@ -101,12 +101,12 @@ async fn a_failed_write_is_undone_and_the_next_goes_on() {
     .unwrap();
     let mut writes = Writes::default();
     writes.upsert(counted(1), 1);
-    let refused = rig.views.apply(VIEW, writes.clone(), upto(1)).await;
+    let refused = rig.views.apply(VIEW, writes.clone(), vec![upto(1)]).await;
     assert!(matches!(refused, Err(Error::Refused { .. })), "{refused:?}");
     let scan = Scan::of::<Counted>([Cell::Id(AccountId::from_bits(1).uuid())]);
     let page = rig.views.page(VIEW.name, scan.clone()).await.unwrap();
     assert!(page.cells.is_empty(), "no row without its checkpoint");
     hand.execute_batch("DROP TRIGGER no").unwrap();
-    rig.views.apply(VIEW, writes, upto(1)).await.unwrap();
+    rig.views.apply(VIEW, writes, vec![upto(1)]).await.unwrap();
     assert_eq!(rig.views.page(VIEW.name, scan).await.unwrap().rows::<Counted>().unwrap().len(), 1);
 }

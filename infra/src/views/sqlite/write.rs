@@ -70,7 +70,7 @@ impl Writer {
         &mut self,
         view: View,
         writes: &Writes,
-        upto: &Checkpoint,
+        upto: &[Checkpoint],
     ) -> Result<(), Failure> {
         for (op, cells) in writes.iter() {
             let check = if op.delete { rows::check_key } else { rows::check_row };
@@ -165,21 +165,23 @@ fn write(
     Ok(())
 }
 
-fn save(file: &Connection, view: View, upto: &Checkpoint) -> Result<(), Failure> {
+fn save(file: &Connection, view: View, checkpoints: &[Checkpoint]) -> Result<(), Failure> {
     let mut save = file.prepare_cached(
         "INSERT INTO sluice_checkpoints VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
          ON CONFLICT DO UPDATE SET topic_id = excluded.topic_id, next = excluded.next,
          cause = excluded.cause, cause_index = excluded.cause_index, stamp_us = excluded.stamp_us",
     )?;
-    save.execute(params![
-        view.name,
-        view.version,
-        upto.topic.name(),
-        upto.position.topic_id.as_bytes(),
-        upto.position.next.cast_signed(),
-        upto.pair.map(|(cause, _)| cause.cast_signed()),
-        upto.pair.map(|(_, index)| index),
-        upto.stamp_us,
-    ])?;
+    for upto in checkpoints {
+        save.execute(params![
+            view.name,
+            view.version,
+            upto.topic.name(),
+            upto.position.topic_id.as_bytes(),
+            upto.position.next.cast_signed(),
+            upto.pair.map(|(cause, _)| cause.cast_signed()),
+            upto.pair.map(|(_, index)| index),
+            upto.stamp_us,
+        ])?;
+    }
     Ok(())
 }

@@ -127,7 +127,7 @@ async fn active(rig: &mut dyn Rig) -> View {
 }
 
 async fn apply(rig: &dyn Rig, view: View, writes: Writes) {
-    soon(rig.views().apply(view, writes, upto(1))).await.unwrap();
+    soon(rig.views().apply(view, writes, vec![upto(1)])).await.unwrap();
 }
 
 /// All rows of a scan, page by page.

@@ -15,7 +15,7 @@ pub(super) async fn a_checkpoint_is_of_one_version_and_topic(rig: &mut dyn Rig) 
     let later = Checkpoint { pair: Some((0, 0)), ..upto(u64::MAX) };
     let earlier = upto(0);
     for checkpoint in [&expected[0].clone(), &expected[1].clone(), &later, &earlier] {
-        rig.views().apply(view, Writes::default(), checkpoint.clone()).await.unwrap();
+        rig.views().apply(view, Writes::default(), vec![checkpoint.clone()]).await.unwrap();
         if checkpoint.topic == topics[0] {
             // Also a range that is repeated from an earlier one.
             expected[0] = checkpoint.clone();
@@ -40,7 +40,7 @@ pub(super) async fn a_version_is_filled_beside_the_one_being_read(rig: &mut dyn 
     for (view, said) in [(old, "old"), (new, "new")] {
         let mut writes = Writes::default();
         writes.upsert(single(1, said), 1);
-        rig.views().apply(view, writes, upto(3)).await.unwrap();
+        rig.views().apply(view, writes, vec![upto(3)]).await.unwrap();
         assert_eq!(text(rig, view, 1).await.as_deref(), Some("old"), "the old one is read");
     }
     assert_eq!(rig.views().state(new, &topic()).await.unwrap().active, Some(old.version));
@@ -69,7 +69,7 @@ pub(super) async fn what_was_not_made_is_told(rig: &mut dyn Rig) {
     assert!(matches!(page, Err(Error::NoTable(_))), "{page:?}");
     let mut writes = Writes::default();
     writes.upsert(single(1, "x"), 1);
-    let applied = rig.views().apply(gone, writes, upto(1)).await;
+    let applied = rig.views().apply(gone, writes, vec![upto(1)]).await;
     assert!(matches!(applied, Err(Error::NoTable(_))), "{applied:?}");
     let activated = rig.views().activate(gone).await;
     assert!(matches!(activated, Err(Error::NoTable(_))), "{activated:?}");

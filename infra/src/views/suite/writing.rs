@@ -105,7 +105,7 @@ pub(super) async fn a_bad_row_does_nothing(rig: &mut dyn Rig) {
         writes.cells.extend(cells);
         let op = super::super::Op { cells_end: writes.cells.len(), ..writes.ops[0] };
         writes.ops.push(op);
-        let applied = rig.views().apply(view, writes, upto(99)).await;
+        let applied = rig.views().apply(view, writes, vec![upto(99)]).await;
         assert_eq!(applied, Err(Error::BadRow(BadRow { column })));
     }
     assert_eq!(text(rig, view, 1).await, None, "not even the good one before it");
@@ -125,7 +125,7 @@ pub(super) async fn many_at_once_do_not_mix(rig: &mut dyn Rig) {
                 }
                 let topic = Topic::named(&format!("suite.{task}"));
                 let upto = Checkpoint { topic, ..upto(n.unsigned_abs()) };
-                views.apply(view, writes, upto).await.unwrap();
+                views.apply(view, writes, vec![upto]).await.unwrap();
                 views.page(view.name, Scan::of::<Single>([id(100 * task)])).await.unwrap();
             }
         });
