@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use engines::kafka::{KafkaConfig, KafkaLog};
-use infra::blobs::{Blobs, FolderBlobs};
+use infra::blobs::{Blobs, Folder};
 use infra::clock::Clock;
 use infra::kept::{Kept, SqliteKept};
 use infra::log::{self, Append, Read, SqliteLog, SqliteLogReader};
@@ -51,7 +51,7 @@ impl Doors {
     ) -> anyhow::Result<Self> {
         let lock = lock(data)?;
         let (append, read) = open_log(data, log, limits, clock).await.context("open the log")?;
-        let blobs = FolderBlobs::open(&data.join("blobs")).await.context("open the files")?;
+        let blobs = Folder::open(&data.join("blobs")).await.context("open the files")?;
         let views = SqliteViews::open(&data.join("views.sqlite")).await.context("open the tables")?;
         let kept = SqliteKept::open(&data.join("kept.sqlite")).await.context("open what is kept")?;
         let (blobs, views, kept) = (Arc::new(blobs), Arc::new(views), Arc::new(kept));
