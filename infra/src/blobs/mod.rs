@@ -5,6 +5,8 @@
 //! * Memory does not grow with an object's size: bodies are streamed both ways.
 //! * A put that failed or was dropped leaves nothing that `get` or `stat` would find.
 
+#[cfg(any(test, feature = "suites"))]
+mod faulty;
 mod folder;
 #[cfg(any(test, feature = "suites"))]
 pub mod suite;

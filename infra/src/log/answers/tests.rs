@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 
 use super::*;
 use crate::clock::ManualClock;
+use crate::faulty::{Faulty, Plan};
 use crate::log::{Appended, Options, SqliteLog};
 
 struct Rig {
@@ -234,4 +235,31 @@ async fn a_topic_nobody_waits_for_is_not_read_for_long() {
     assert_eq!(rig.followed(), 1, "as long as someone listens");
     drop(parked);
     until(0).await;
+}
+
+#[tokio::test]
+async fn answers_are_heard_over_a_log_that_fails() {
+    let rig = Rig::new().await;
+    let plan = Plan { seed: 1, refused_percent: 30, unknown_percent: 10, ..Plan::default() };
+    let read = Faulty::<dyn Read>::new(rig.log.clone(), plan.clone());
+    let append = Faulty::<dyn Append>::new(rig.log.clone(), plan);
+    let answers = Answers::new(read, rig.clock.clone(), 1 << 20);
+    let mut rig = Rig { answers: answers.clone(), ..rig };
+    rig.tasks.spawn(answers.run(CancellationToken::new()));
+    rig.fold();
+    let mut seen = [0; 2];
+    for _ in 0..200 {
+        match rig.ask(&*append, LONG).await {
+            Ok(told) => {
+                assert!(answered(told).is_some());
+                seen[0] += 1;
+            }
+            Err(error) => {
+                assert!(error.retryable());
+                seen[1] += 1;
+            }
+        }
+    }
+    assert!(seen[0] > 50 && seen[1] > 50, "{seen:?}");
+    assert_eq!(rig.answers.state().asks, 0);
 }
