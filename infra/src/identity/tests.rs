@@ -107,6 +107,8 @@ async fn a_sign_out_that_was_not_written_is_not_said_to_be_done() {
 async fn the_first_start_makes_one_admin_and_tells_the_password_once() {
     let installation = Installation::new().await;
     let (here, there) = (installation.identity().await, installation.identity().await);
+    let early = here.enrol(name("admin"), GOOD.into()).await;
+    assert_eq!(early, Err(Error::NameTaken), "nobody is there before the first start");
     let (one, other) = tokio::join!(here.first_start(None), there.first_start(None));
     let told: Vec<Secret> = [one.unwrap(), other.unwrap()].into_iter().flatten().collect();
     let [password] = &told[..] else { panic!("told {} times", told.len()) };
