@@ -11,11 +11,17 @@ pub mod directory;
 #[cfg(test)]
 mod fakes;
 pub mod faults;
+#[cfg(any(test, feature = "suites"))]
+pub mod faulty;
 pub mod fresh;
 pub mod http;
 pub mod identity;
 pub mod kept;
+#[cfg(test)]
+#[cfg(feature = "faults")]
+mod killed;
 pub mod log;
+mod sqlite;
 pub mod supervise;
 pub mod table;
 pub mod telemetry;

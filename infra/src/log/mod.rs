@@ -15,9 +15,17 @@
 //! * Offsets count from 0 without gaps, unless the topic is compacted.
 //! * A reader never silently skips: a topic made again, or cut short, is [`Error::Gap`].
 
+mod answers;
 mod draft;
+#[cfg(any(test, feature = "suites"))]
+mod faulty;
+mod sqlite;
+#[cfg(any(test, feature = "suites"))]
+pub mod suite;
 
+pub use answers::{Answered, Answers, Heard, Missed, Subscription};
 pub use draft::Draft;
+pub use sqlite::{Options, SqliteLog, SqliteLogReader};
 
 use std::fmt::Debug;
 use std::time::Duration;
