@@ -68,6 +68,9 @@ impl Told {
     }
 
     fn hear(&self, line: &str) {
+        if line.contains("reset") || line.contains("runcat") {
+            eprintln!("HEARD {line}");
+        }
         if let Some((topic, id)) = sighting(line) {
             let mut topics = self.topics();
             topics.ids.insert(topic.into(), id);
@@ -189,9 +192,10 @@ mod tests {
     fn cuts_are_told_with_their_topic() {
         let told = Told::default();
         told.hear(
-            "a.b [0]: offset reset (at offset INVALID (leader epoch 3), broker 1) to offset INVALID \
-             (leader epoch -1): Partition log truncation detected at offset 9: broker end offset is \
-             4 (offset leader epoch 2). Reset to INVALID.: Local: Partition log truncation detected",
+            "a.b [0]: offset reset (at offset INVALID (leader epoch 2), broker 1) to offset INVALID \
+             (leader epoch -1): Partition log truncation detected at offset 10 (leader epoch 0): \
+             broker end offset is 5 (offset leader epoch 0). Reset to INVALID.: Local: Partition \
+             log truncation detected",
         );
         assert_eq!(told.news().unwrap().cut, ["a.b".into()]);
     }

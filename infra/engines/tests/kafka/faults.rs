@@ -1,5 +1,6 @@
 //! Brokers that stop, die and come back while appends are under way.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -159,15 +160,11 @@ async fn a_cluster_loses_a_broker_and_nothing_else() {
     let log = KafkaLog::open(config).unwrap();
     let appenders = Appenders::start(&log).await;
     let mut tail = log.tail(1 << 20).await.unwrap();
+    let mut next = HashMap::new();
     for topic in &appenders.topics {
         tail.watch(topic, Some(soon(log.find(topic, Find::Start)).await.unwrap()));
+        next.insert(topic.clone(), 0);
     }
-    let following = JoinSet::from_iter([async move {
-        // A reader goes through all of it without an error.
-        loop {
-            tail.next().await.unwrap();
-        }
-    }]);
     for victim in ["kafka1", "kafka2", "kafka3"] {
         appenders.store_more(500).await;
         brokers.kill(victim).await;
@@ -176,10 +173,42 @@ async fn a_cluster_loses_a_broker_and_nothing_else() {
     }
     let answers = appenders.ledger.answers();
     assert_eq!(answers.unknown, 0, "patience outlasts an election: {answers:?}");
+    let topics = appenders.topics.clone();
     let slowest = appenders.judge(&log).await;
     report(&format!("slowest append over the death of each of three brokers: {slowest:?}"));
-    assert!(!following.is_empty());
-    drop(following);
+    // A reader that was there all the time has read all of it, without an error.
+    for topic in &topics {
+        let end = soon(log.find(topic, Find::End)).await.unwrap().next;
+        while next[topic] < end {
+            let chunk = soon(tail.next()).await.unwrap();
+            assert_eq!(next.insert(chunk.topic, chunk.end), Some(chunk.records[0].offset));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_that_a_broker_lost_are_a_gap_for_who_has_read_them() {
+    if !rig::wanted("records that a broker lost are a gap") {
+        return;
+    }
+    let brokers = Brokers::start("single");
+    let log = rig::open(&brokers.address());
+    let topic = rig::filled(&log, "lost", 5).await;
+    let segment = format!("kafka/data/{topic}-0/00000000000000000000.log");
+    let segment = brokers.folder().join(segment);
+    let half_bytes = std::fs::metadata(&segment).unwrap().len();
+    rig::fill(&log, &topic, 5..10).await;
+    let mut tail = log.tail(1 << 20).await.unwrap();
+    tail.watch(&topic, Some(soon(log.find(&topic, Find::Start)).await.unwrap()));
+    rig::take_to(&mut *tail, 10).await;
+    brokers.kill("kafka").await;
+    let kept = std::fs::OpenOptions::new().write(true).open(&segment).unwrap();
+    assert!(kept.metadata().unwrap().len() > half_bytes);
+    kept.set_len(half_bytes).unwrap();
+    brokers.up();
+    let other = rig::open(&brokers.address());
+    rig::fill(&other, &topic, 100..120).await;
+    assert_eq!(soon(tail.next()).await, Err(Error::Gap(topic)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
