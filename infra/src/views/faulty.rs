@@ -26,7 +26,7 @@ impl Views for Faulty<dyn Views> {
         self.faults.write(self.inner.create(view, tables)).await
     }
 
-    async fn apply(&self, view: View, writes: Writes, upto: Checkpoint) -> Result<()> {
+    async fn apply(&self, view: View, writes: Writes, upto: Vec<Checkpoint>) -> Result<()> {
         self.faults.write(self.inner.apply(view, writes, upto)).await
     }
 

@@ -1,0 +1,4 @@
+//! Kills, and the oracle that judges what is left.
+
+mod history;
+mod judge;
