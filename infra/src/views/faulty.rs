@@ -90,7 +90,7 @@ mod tests {
             let position = Position { topic_id: uuid::Uuid::nil(), next: n.unsigned_abs() };
             let topic = Topic::named("t");
             let upto = Checkpoint { topic, position, pair: None, stamp_us: n };
-            let apply = async || views.apply(VIEW, writes.clone(), upto.clone()).await;
+            let apply = async || views.apply(VIEW, writes.clone(), vec![upto.clone()]).await;
             refused += insist(apply).await.1;
         }
         assert!(refused > 10, "{refused}");
