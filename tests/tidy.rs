@@ -59,7 +59,16 @@ fn every_file_says_what_it_is_and_is_short() {
 
 #[test]
 fn no_file_is_a_drawer() {
-    let drawers = ["utils.rs", "util.rs", "common.rs", "manager.rs", "helper.rs", "helpers.rs", "misc.rs", "types.rs"];
+    let drawers = [
+        "utils.rs",
+        "util.rs",
+        "common.rs",
+        "manager.rs",
+        "helper.rs",
+        "helpers.rs",
+        "misc.rs",
+        "types.rs",
+    ];
     let is_drawer = |path: &PathBuf| {
         path.file_name().is_some_and(|name| drawers.iter().any(|drawer| name == *drawer))
     };
@@ -69,13 +78,33 @@ fn no_file_is_a_drawer() {
 
 /// What a folder's code must not name.
 const ARROWS: &[(&str, &[&str], &str)] = &[
-    ("schemas/src", &["tokio", "std::fs", "std::net", "SystemTime", "infra::"], "schemas does no I/O"),
-    ("infra/src", &["ingest::", "batcher::", "projector::", "rdkafka"], "infra knows no stage and no Kafka"),
-    ("ingest/src", &["batcher::", "projector::", "rusqlite", "rdkafka", "infra::views::Views"], "ingest knows no other stage and no tables"),
-    ("batcher/src", &["ingest::", "projector::", "axum", "rusqlite", "rdkafka", "infra::views"], "batcher knows no other stage, no HTTP and no tables"),
+    (
+        "schemas/src",
+        &["tokio", "std::fs", "std::net", "SystemTime", "infra::"],
+        "schemas does no I/O",
+    ),
+    (
+        "infra/src",
+        &["ingest::", "batcher::", "projector::", "rdkafka"],
+        "infra knows no stage and no Kafka",
+    ),
+    (
+        "ingest/src",
+        &["batcher::", "projector::", "rusqlite", "rdkafka", "infra::views::Views"],
+        "ingest knows no other stage and no tables",
+    ),
+    (
+        "batcher/src",
+        &["ingest::", "projector::", "axum", "rusqlite", "rdkafka", "infra::views"],
+        "batcher knows no other stage, no HTTP and no tables",
+    ),
     ("batcher/worker/src", &["infra::", "axum", "rusqlite"], "a worker links the client only"),
     ("infra/client/src", &["infra::", "axum", "rusqlite"], "the client links the schemas only"),
-    ("projector/src", &["ingest::", "batcher::", "rusqlite", "rdkafka"], "projector knows no other stage"),
+    (
+        "projector/src",
+        &["ingest::", "batcher::", "rusqlite", "rdkafka"],
+        "projector knows no other stage",
+    ),
 ];
 
 #[test]
@@ -83,7 +112,9 @@ fn arrows_point_one_way() {
     let mut broken = Vec::new();
     for (path, text) in sources() {
         let path = path.display().to_string();
-        for (folder, forbidden, why) in ARROWS.iter().filter(|(folder, ..)| path.starts_with(folder)) {
+        for (folder, forbidden, why) in
+            ARROWS.iter().filter(|(folder, ..)| path.starts_with(folder))
+        {
             let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
             for line in code {
                 if let Some(word) = forbidden.iter().find(|word| line.contains(**word)) {
@@ -145,7 +176,13 @@ fn every_problem_code_limit_and_event_is_documented() {
 
 #[test]
 fn documents_keep_their_bounds() {
-    let bounds = [("README.md", 120), ("docs/architecture.md", 250), ("docs/adding.md", 120), ("docs/glossary.md", 80), ("docs/worker.md", 150)];
+    let bounds = [
+        ("README.md", 120),
+        ("docs/architecture.md", 250),
+        ("docs/adding.md", 120),
+        ("docs/glossary.md", 80),
+        ("docs/worker.md", 150),
+    ];
     let mut broken = Vec::new();
     for (name, lines_max) in bounds {
         let lines = read(name).lines().count();

@@ -1,34 +1,153 @@
-//! `sluice golden`: writes what is generated from the code. Tests fail when it is stale.
+//! `sluice golden`: writes what is generated from the code, or says what is stale.
 
-use std::path::Path;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
-use schemas::event::{Delivery, Derived, Directory, Event, example};
+use anyhow::{Context as _, bail};
+use clap::Args;
+use infra::http::process;
+use schemas::event::{Delivery, Derived, Directory, Event, NamedSchema, example};
+use schemas::limit::Limits;
+use schemas::role::{Act, ROLES, RULES, RoleSet};
+use schemas::route::{self, Route, Side};
 
-/// Writes all of it below `root`, the folder of the sources.
-pub(crate) fn write(root: &Path) -> anyhow::Result<()> {
-    events(&root.join("schemas/events"))
+/// Write what is generated from the code.
+#[derive(Args, Debug)]
+pub(crate) struct GoldenArgs {
+    /// Folder of the sources
+    #[arg(long, default_value = ".")]
+    pub(crate) root: PathBuf,
+    /// Write nothing; fail when something is stale
+    #[arg(long)]
+    pub(crate) check: bool,
 }
 
-/// The JSON Schema of each type's data, and an example of each that has none yet: an example once
-/// written is never written again.
-fn events(folder: &Path) -> anyhow::Result<()> {
-    std::fs::create_dir_all(folder)?;
+/// Runs it.
+pub(crate) fn run(args: &GoldenArgs) -> anyhow::Result<()> {
+    let root = &args.root;
+    let mut stale = Vec::new();
+    for (name, text, frozen) in all()? {
+        let path = root.join(&name);
+        let written = std::fs::read_to_string(&path).ok();
+        // An example once written is never written again: it is what was released.
+        if (frozen && written.is_some()) || written.as_ref() == Some(&text) {
+            continue;
+        }
+        if args.check {
+            stale.push(name);
+        } else {
+            put(&path, &text)?;
+        }
+    }
+    if stale.is_empty() { Ok(()) } else { bail!("stale: {}; run `make golden`", stale.join(", ")) }
+}
+
+/// Each file with its text, and whether it is frozen once it is there.
+fn all() -> anyhow::Result<Vec<(String, String, bool)>> {
+    let mut all = Vec::new();
     let schemas = [Event::schemas(), Derived::schemas(), Delivery::schemas(), Directory::schemas()];
     for (name, schema) in schemas.iter().flatten() {
         let text = serde_json::to_string_pretty(schema)? + "\n";
-        put(&folder.join(format!("{name}.schema.json")), &text)?;
+        all.push((format!("schemas/events/{name}.schema.json"), text, false));
     }
     for (name, bytes) in example::records() {
-        let path = folder.join(format!("{name}.json"));
-        if !path.try_exists()? {
-            let value: serde_json::Value = serde_json::from_slice(&bytes)?;
-            put(&path, &(serde_json::to_string_pretty(&value)? + "\n"))?;
-        }
+        let value: serde_json::Value = serde_json::from_slice(&bytes)?;
+        let text = serde_json::to_string_pretty(&value)? + "\n";
+        all.push((format!("schemas/events/{name}.json"), text, true));
     }
-    Ok(())
+    all.push(("docs/errors.md".into(), process::errors_text(), false));
+    all.push(("docs/events.md".into(), events(&schemas), false));
+    all.push(("docs/config.md".into(), config(), false));
+    all.push(("docs/api.md".into(), api(), false));
+    Ok(all)
 }
 
 fn put(path: &Path, text: &str) -> anyhow::Result<()> {
-    std::fs::write(path, text).with_context(|| format!("write {}", path.display()))
+    let named = || format!("write {}", path.display());
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).with_context(named)?;
+    }
+    std::fs::write(path, text).with_context(named)
+}
+
+fn events(schemas: &[Vec<NamedSchema>; 4]) -> String {
+    let mut text = String::from(
+        "# Events\n\nGenerated from schemas/src/event; do not edit. Records are CloudEvents 1.0 in structured\n\
+         JSON; on Kafka their attributes are mirrored as `ce_*` headers. Derived records carry `causeoffset`,\n\
+         `causeindex` and `causelast`: readers keep the greatest pair and ignore anything at or below it.\n\
+         Each type has its JSON Schema and a frozen example in schemas/events/.\n",
+    );
+    let topics = [
+        ("sluice.pool.POOL.events", "what was said; one partition, kept for ever"),
+        ("sluice.pool.POOL.batches", "what follows; one partition, kept for ever"),
+        ("sluice.pool.POOL.deliveries", "who has which result; one partition, kept for ever"),
+        ("sluice.directory", "what every instance must know to let a request in; compacted"),
+    ];
+    for ((topic, what), types) in topics.iter().zip(schemas) {
+        write!(text, "\n## {topic}\n\n{what}\n\n| type | says |\n|---|---|\n").expect("a string");
+        for (name, schema) in types {
+            let says = schema.get("description").and_then(|d| d.as_str()).unwrap_or_default();
+            let says = says.replace('\n', " ");
+            let link = format!("[{name}](../schemas/events/{name}.schema.json)");
+            writeln!(text, "| {link} | {says} |").expect("a string");
+        }
+    }
+    text
+}
+
+fn config() -> String {
+    let mut text = String::from(
+        "# Configuration\n\nGenerated from the code; do not edit. `sluice up --help` lists the flags; each has its\n\
+         variable of the environment beside it. Limits are set with `--limit NAME=NUMBER`, as often as needed.\n\
+         What decides how files are grouped is no setting of a process: it is in the pool's policy.\n\n\
+         | limit | default | meaning |\n|---|---|---|\n",
+    );
+    for (name, default, meaning) in Limits::TABLE {
+        writeln!(text, "| `{name}` | {default} |{meaning} |").expect("a string");
+    }
+    text
+}
+
+fn api() -> String {
+    let mut text = String::from(
+        "# Routes\n\nGenerated from schemas/src/route.rs and role.rs; do not edit. Refusals are problem details\n\
+         (docs/errors.md). Lists take `limit` and `cursor`; answers to writes carry `Sluice-Position`, and a read\n\
+         that sends it back waits until the tables have it. `*`: on what is one's own. A stranger to a pool gets\n\
+         404, a member without the role 403.\n",
+    );
+    let sides = [
+        (Side::Write, "Writes (ingest)"),
+        (Side::Read, "Reads (projector)"),
+        (Side::Process, "Every process"),
+    ];
+    for (side, title) in sides {
+        write!(text, "\n## {title}\n\n| route | who | what |\n|---|---|---|\n").expect("a string");
+        for route in route::ALL.iter().filter(|route| route.side == side) {
+            let method = format!("{:?}", route.method).to_uppercase();
+            let (path, who, summary) = (route.path, who(route), route.summary);
+            writeln!(text, "| `{method} {path}` | {who} | {summary} |").expect("a string");
+        }
+    }
+    text
+}
+
+fn who(route: &Route) -> String {
+    let Some(rule) = RULES.iter().find(|rule| rule.act == route.act) else {
+        return match route.act {
+            Act::Anyone => "anyone".into(),
+            _ => "anyone signed in".into(),
+        };
+    };
+    let names = |set: RoleSet, mark: &str| {
+        if set == RoleSet::of(&ROLES) {
+            return vec![format!("every member{mark}")];
+        }
+        set.iter().map(|role| format!("{role}{mark}")).collect()
+    };
+    let mut who = names(rule.roles, "");
+    who.extend(names(rule.own_only, "*"));
+    if rule.platform_admin {
+        who.push("platform admin".into());
+    }
+    who.join(", ")
 }

@@ -3,5 +3,5 @@
 mod golden;
 
 fn main() -> anyhow::Result<()> {
-    golden::write(std::path::Path::new("."))
+    golden::run(&golden::GoldenArgs { root: ".".into(), check: false })
 }

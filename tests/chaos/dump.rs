@@ -35,8 +35,7 @@ async fn all<T>(mut page: impl AsyncFnMut(PageAsk) -> client::Result<Page<T>>) -
 pub(super) async fn ask(client: &Client, pool: &PoolName, members: &[AccountId]) -> Dump {
     let mut dump = Dump { members: members.iter().copied().collect(), ..Dump::default() };
     for member in members {
-        let history =
-            all(async |page| client.history(pool, *member, &page).await).await;
+        let history = all(async |page| client.history(pool, *member, &page).await).await;
         for view in &history {
             dump.contents.extend(content(client, pool, view).await.map(|d| (view.upload, d)));
         }
@@ -146,4 +145,3 @@ fn records(server: &Server, pool: &PoolName, topic: &str) -> Vec<(u64, Vec<u8>)>
     };
     text.lines().map(line).collect()
 }
-

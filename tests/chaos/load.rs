@@ -154,8 +154,7 @@ pub(super) async fn receive_pending(person: &Person) -> client::Result<usize> {
 async fn look_at_latest(person: &Person) {
     // There may be none yet, and the server may be away.
     if let Ok(result) = person.client.latest_result(&person.pool).await {
-        let latest =
-            Latest { window: result.window, part: result.part, revision: result.revision };
+        let latest = Latest { window: result.window, part: result.part, revision: result.revision };
         person.notes.note(|history| history.latest.push((person.account, latest)));
     }
 }

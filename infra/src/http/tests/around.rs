@@ -240,19 +240,3 @@ async fn a_process_that_cannot_serve_says_why() {
     assert_eq!(body["detail"], "the directory is not read yet; the disk is full");
     assert_eq!(ask(&router, get("/livez")).await.status(), 200);
 }
-
-const ERRORS_PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/errors.md");
-
-#[test]
-fn the_page_of_errors_is_as_the_code_says() {
-    let page = std::fs::read_to_string(ERRORS_PAGE).unwrap_or_default();
-    let remake = "run `cargo test -p infra -- --ignored make_the_page_of_errors`";
-    assert!(page == process::errors_text(), "docs/errors.md is old: {remake}");
-}
-
-#[test]
-#[ignore = "not a test: writes docs/errors.md"]
-fn make_the_page_of_errors() {
-    std::fs::create_dir_all(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs")).unwrap();
-    std::fs::write(ERRORS_PAGE, process::errors_text()).unwrap();
-}
