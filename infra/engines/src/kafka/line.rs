@@ -191,8 +191,12 @@ impl Line {
                 .payload(draft.value.as_ref())
                 .headers(mirror.headers());
             if let Err((error, _)) = producer.send(record) {
+                if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
+                    gate.retired = true;
+                }
                 if index == 0 {
-                    return Err(Shut::Refused(refusal(&error, topic)));
+                    let shut = Shut::Refused(refusal(&error, topic));
+                    return Err(if gate.retired { Shut::Retired } else { shut });
                 }
                 // The drafts before this one are on their way already.
                 pending.give_up(&error.to_string());

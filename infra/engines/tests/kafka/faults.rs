@@ -239,6 +239,10 @@ async fn without_permission_appends_are_told_so() {
     ] {
         assert!(matches!(denied, Err(Error::Misconfigured(_))), "{denied:?}");
     }
+    let mut tail = alice.tail(1 << 20).await.unwrap();
+    tail.watch(&topic, Some(soon(admin.find(&topic, Find::Start)).await.unwrap()));
+    let denied = soon(tail.next()).await;
+    assert!(matches!(denied, Err(Error::Misconfigured(_))), "{denied:?}");
     assert_eq!(rig::texts(&admin, &topic).await.len(), 3);
     let mallory = as_user("admin", "wrong");
     assert!(soon(mallory.append(&topic, say())).await.is_err_and(|error| match error {
