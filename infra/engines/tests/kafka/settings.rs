@@ -1,11 +1,8 @@
 //! What topics and records look like to others.
 
-use std::collections::HashMap;
-
 use engines::kafka::{KafkaConfig, KafkaLog};
 use infra::log::{Append, Draft, Error};
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminOptions, AlterConfig, ResourceSpecifier};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Headers, Message, Timestamp};
 use rdkafka::{Offset, TopicPartitionList};
@@ -110,16 +107,7 @@ async fn a_record_that_the_broker_refuses_ends_its_producer_and_no_more() {
     };
     let log = KafkaLog::open(KafkaConfig { lanes: 1, ..KafkaConfig::new(&address) }).unwrap();
     let (narrow, wide) = (rig::filled(&log, "narrow", 1).await, rig::filled(&log, "wide", 1).await);
-    let mut less = HashMap::new();
-    for (name, value) in
-        [("max.message.bytes", "1000"), ("message.timestamp.type", "LogAppendTime")]
-    {
-        less.insert(name, value);
-    }
-    let narrowed =
-        AlterConfig { specifier: ResourceSpecifier::Topic(narrow.name()), entries: less };
-    let altered = rig::admin(&address).alter_configs([&narrowed], &AdminOptions::new());
-    assert!(altered.await.unwrap()[0].is_ok());
+    rig::alter(&address, &narrow, ("max.message.bytes", "1000")).await;
     let noise: Vec<u8> =
         (0..5_000_u32).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[1]).collect();
     for _ in 0..2 {
