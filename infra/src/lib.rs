@@ -8,6 +8,8 @@
 pub mod blobs;
 pub mod clock;
 pub mod faults;
+#[cfg(any(test, feature = "suites"))]
+pub mod faulty;
 pub mod fresh;
 pub mod kept;
 #[cfg(test)]

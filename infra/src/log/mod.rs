@@ -17,6 +17,8 @@
 
 mod answers;
 mod draft;
+#[cfg(any(test, feature = "suites"))]
+mod faulty;
 mod sqlite;
 #[cfg(any(test, feature = "suites"))]
 pub mod suite;

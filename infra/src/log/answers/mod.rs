@@ -311,5 +311,8 @@ fn refused(reason: &str) -> Error {
 /// Lets a log that cannot be read come to itself.
 async fn pause_after(error: &Error) {
     tracing::warn!("answers cannot be heard: {error}");
-    tokio::time::sleep(RETRY_AFTER).await;
+    let Error::Refused { retry_after, .. } = error else {
+        return tokio::time::sleep(RETRY_AFTER).await;
+    };
+    tokio::time::sleep((*retry_after).min(RETRY_AFTER)).await;
 }
