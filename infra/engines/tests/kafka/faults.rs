@@ -255,11 +255,12 @@ async fn without_permission_appends_are_told_so() {
         return;
     }
     let brokers = Brokers::start("secure");
+    let mechanism = if cfg!(feature = "kafka-tls") { "SCRAM-SHA-256" } else { "PLAIN" };
     let as_user = |user: &str, password: &str| {
         let mut config = KafkaConfig::new(brokers.address());
         for (name, value) in [
             ("security.protocol", "SASL_PLAINTEXT"),
-            ("sasl.mechanism", "PLAIN"),
+            ("sasl.mechanism", mechanism),
             ("sasl.username", user),
             ("sasl.password", password),
         ] {
