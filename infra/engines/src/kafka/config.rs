@@ -95,7 +95,8 @@ impl KafkaConfig {
             .set("message.timeout.ms", "0")
             .set("request.timeout.ms", self.patience.as_millis().max(1).to_string())
             .set("socket.timeout.ms", self.patience.as_millis().clamp(1_000, 60_000).to_string())
-            .set("linger.ms", "1")
+            // What comes while five requests are under way goes together with the next.
+            .set("linger.ms", "0")
             .set("compression.codec", "lz4")
             .set("message.max.bytes", self.batch_bytes_max().to_string())
             .set("batch.size", self.batch_bytes_max().min(512 << 10).to_string())

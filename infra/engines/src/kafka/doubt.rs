@@ -6,6 +6,7 @@ use std::time::Duration;
 use infra::log::Error;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
+use rdkafka::metadata::MetadataTopic;
 use rdkafka::{Offset, TopicPartitionList};
 use schemas::topic::{Cleanup, Topic};
 
@@ -58,7 +59,8 @@ pub(super) fn ask<'a>(
     for watched in watched {
         let topic = &watched.topic;
         let code = match there.get(topic.name()) {
-            None => Some(RDKafkaErrorCode::UnknownTopicOrPartition),
+            // Those that may not be read are not listed either.
+            None => by_name(consumer, topic)?,
             Some(code) => *code,
         };
         match code.map(|code| definite(code, topic, 0)) {
@@ -83,6 +85,13 @@ pub(super) fn ask<'a>(
         }
     }
     Ok(broken)
+}
+
+/// What is wrong with the topic of this name.
+fn by_name(consumer: &BaseConsumer<Told>, topic: &Topic) -> KafkaResult<Option<RDKafkaErrorCode>> {
+    let metadata = consumer.fetch_metadata(Some(topic.name()), ASK)?;
+    let seen = metadata.topics().first();
+    Ok(seen.and_then(MetadataTopic::error).map(RDKafkaErrorCode::from))
 }
 
 type Place = Result<u64, RDKafkaErrorCode>;

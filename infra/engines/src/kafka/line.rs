@@ -16,6 +16,7 @@ use infra::clock::{Clock, SystemClock};
 use infra::log::{Appended, Draft, Error, Result};
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::metadata::Metadata;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, PurgeConfig};
 use schemas::topic::Topic;
 use tokio::sync::oneshot;
@@ -121,7 +122,7 @@ impl Line {
     }
 
     /// Whether the topic exists and has a leader, asking Kafka when that is not known.
-    pub(super) async fn find(self: &Arc<Self>, topic: &Topic) -> Result<(), Error> {
+    pub(super) async fn find(self: &Arc<Self>, topic: &Topic) -> Result<()> {
         if self.gate().known.contains(topic) {
             return Ok(());
         }
@@ -134,22 +135,20 @@ impl Line {
             return Err(refused("Kafka cannot be reached"));
         }
         let (line, asked) = (self.clone(), topic.clone());
-        let found = super::threads::aside(move || Ok(line.look(&asked))).await?;
-        *failed_at = match &found {
-            Err(Error::Refused { .. }) => Some(self.clock.uptime()),
-            _ => None,
-        };
-        found
+        let metadata = super::threads::aside(move || line.look(&asked)).await;
+        *failed_at = metadata.is_err().then(|| self.clock.uptime());
+        self.judge(topic, &metadata?)
     }
 
-    fn look(&self, topic: &Topic) -> Result<(), Error> {
+    fn look(&self, topic: &Topic) -> Result<Metadata> {
         let Some(producer) = self.gate().producer.clone() else {
             return Err(refused("the producer ended"));
         };
-        let metadata = producer
-            .client()
-            .fetch_metadata(Some(topic.name()), LOOK)
-            .map_err(|error| refusal(&error, topic))?;
+        let metadata = producer.client().fetch_metadata(Some(topic.name()), LOOK);
+        metadata.map_err(|error| refusal(&error, topic))
+    }
+
+    fn judge(&self, topic: &Topic, metadata: &Metadata) -> Result<()> {
         let Some(seen) = metadata.topics().first() else {
             return Err(Error::NoTopic(topic.clone()));
         };
@@ -191,8 +190,12 @@ impl Line {
                 .payload(draft.value.as_ref())
                 .headers(mirror.headers());
             if let Err((error, _)) = producer.send(record) {
+                if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
+                    gate.retired = true;
+                }
                 if index == 0 {
-                    return Err(Shut::Refused(refusal(&error, topic)));
+                    let shut = Shut::Refused(refusal(&error, topic));
+                    return Err(if gate.retired { Shut::Retired } else { shut });
                 }
                 // The drafts before this one are on their way already.
                 pending.give_up(&error.to_string());

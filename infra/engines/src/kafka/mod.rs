@@ -71,7 +71,7 @@ impl KafkaLog {
         let clock = SystemClock::new();
         let lane = |_| Lane::open(&config, &clock, &threads);
         let lanes = (0..config.lanes).map(lane).collect::<Result<_>>()?;
-        let places = Places::new(&config)?;
+        let places = Places::new(&config, &threads)?;
         Ok(Arc::new(Self { config, clock, threads, lanes, places, ensured: Mutex::default() }))
     }
 

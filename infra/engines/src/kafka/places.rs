@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::config::KafkaConfig;
 use super::refusal::{refusal, refusal_of, refused};
-use super::threads::aside;
+use super::threads::{Threads, aside};
 use super::told::Told;
 
 /// How long one request may take.
@@ -24,7 +24,9 @@ const ASKING_MAX: usize = 8;
 
 /// Asks Kafka.
 pub(super) struct Places {
-    consumer: BaseConsumer<Told>,
+    /// Taken when this is dropped.
+    consumer: Option<BaseConsumer<Told>>,
+    threads: Threads,
     /// One at a time takes lines off the queue, so that none is in another's hands.
     listening: Mutex<()>,
     asking: Semaphore,
@@ -32,11 +34,16 @@ pub(super) struct Places {
 
 impl Places {
     /// Nothing is asked yet.
-    pub(super) fn new(config: &KafkaConfig) -> Result<Arc<Self>> {
+    pub(super) fn new(config: &KafkaConfig, threads: &Threads) -> Result<Arc<Self>> {
         let consumer = BaseConsumer::from_config_and_context(&config.places(), Told::default())
             .map_err(|error| Error::Misconfigured(error.to_string()))?;
         let asking = Semaphore::new(ASKING_MAX);
-        Ok(Arc::new(Self { consumer, listening: Mutex::default(), asking }))
+        let (consumer, threads) = (Some(consumer), threads.clone());
+        Ok(Arc::new(Self { consumer, threads, listening: Mutex::default(), asking }))
+    }
+
+    fn consumer(&self) -> &BaseConsumer<Told> {
+        self.consumer.as_ref().expect("it is there until this is dropped")
     }
 
     /// Finds a place.
@@ -65,7 +72,7 @@ impl Places {
     /// Which topic has this name, as the brokers say now.
     fn topic_id(&self, topic: &Topic) -> Result<Uuid> {
         let metadata = self
-            .consumer
+            .consumer()
             .fetch_metadata(Some(topic.name()), ASK)
             .map_err(|error| refusal(&error, topic))?;
         let Some(seen) = metadata.topics().first() else {
@@ -75,11 +82,11 @@ impl Places {
             return Err(refusal_of(RDKafkaErrorCode::from(error), topic));
         }
         // What it says of the topic's id was queued before its answer was given.
-        let told = self.consumer.context();
+        let told = self.consumer().context();
         let _alone = self.listening.lock().expect("nothing panics while it listens");
         loop {
             let heard = told.heard();
-            let event = self.consumer.poll(Duration::ZERO);
+            let event = self.consumer().poll(Duration::ZERO);
             if event.is_none() && told.heard() == heard {
                 break;
             }
@@ -90,7 +97,9 @@ impl Places {
 
     /// The oldest offset kept, and the end.
     fn ends(&self, topic: &Topic) -> Result<(i64, i64)> {
-        self.consumer.fetch_watermarks(topic.name(), 0, ASK).map_err(|error| refusal(&error, topic))
+        self.consumer()
+            .fetch_watermarks(topic.name(), 0, ASK)
+            .map_err(|error| refusal(&error, topic))
     }
 
     /// The first record appended at this time or later, if there is one.
@@ -99,8 +108,10 @@ impl Places {
         times
             .add_partition_offset(topic.name(), 0, Offset::Offset(millis))
             .map_err(|error| refusal(&error, topic))?;
-        let found =
-            self.consumer.offsets_for_times(times, ASK).map_err(|error| refusal(&error, topic))?;
+        let found = self
+            .consumer()
+            .offsets_for_times(times, ASK)
+            .map_err(|error| refusal(&error, topic))?;
         let Some(place) = found.find_partition(topic.name(), 0) else {
             return Err(refused(format!("{topic}: no answer about a time")));
         };
@@ -109,5 +120,15 @@ impl Places {
             Offset::Offset(offset) => Some(offset),
             _ => None,
         })
+    }
+}
+
+/// Ending a client waits for its threads: not here, which may be a thread of the runtime.
+impl Drop for Places {
+    fn drop(&mut self) {
+        let consumer = self.consumer.take();
+        if let Err(error) = self.threads.start("end", move || drop(consumer)) {
+            tracing::debug!(%error, "a client was ended in place");
+        }
     }
 }

@@ -283,6 +283,9 @@ impl Reader {
 
     /// Compares the topics that were told of with those the positions are in.
     fn learn(&mut self, news: News) {
+        if news.barred {
+            self.doubt.get_or_insert_default();
+        }
         let told = self.consumer.clone();
         for name in news.sighted {
             let seen = told.context().id_of(&name);

@@ -1,4 +1,4 @@
-//! What librdkafka tells beside records: which topic of a name it sees, cuts, lost brokers.
+//! What librdkafka tells beside records: which topic of a name it sees, cuts, bars.
 //!
 //! Kafka gives every topic a UUID, and librdkafka knows it, but its safe interface has no call that
 //! returns it; it says so in its debug log, once when it first sees a topic and again when the topic
@@ -29,8 +29,7 @@ pub(super) struct Told {
 #[derive(Debug, Default)]
 struct Topics {
     ids: HashMap<Box<str>, Uuid>,
-    sighted: Vec<Box<str>>,
-    cut: Vec<Box<str>>,
+    news: News,
 }
 
 /// What is new since it was last asked for.
@@ -40,6 +39,8 @@ pub(super) struct News {
     pub(super) sighted: Vec<Box<str>>,
     /// Topics that lost records which were there.
     pub(super) cut: Vec<Box<str>>,
+    /// Whether a topic cannot be used, for lack of permission for one: no error is raised then.
+    pub(super) barred: bool,
 }
 
 impl Told {
@@ -58,9 +59,7 @@ impl Told {
         if !self.news.load(Ordering::Acquire) || !self.news.swap(false, Ordering::AcqRel) {
             return None;
         }
-        let mut topics = self.topics();
-        let sighted = std::mem::take(&mut topics.sighted);
-        Some(News { sighted, cut: std::mem::take(&mut topics.cut) })
+        Some(std::mem::take(&mut self.topics().news))
     }
 
     fn topics(&self) -> std::sync::MutexGuard<'_, Topics> {
@@ -68,18 +67,18 @@ impl Told {
     }
 
     fn hear(&self, line: &str) {
-        if line.contains("reset") || line.contains("runcat") {
-            eprintln!("HEARD {line}");
-        }
         if let Some((topic, id)) = sighting(line) {
             let mut topics = self.topics();
             topics.ids.insert(topic.into(), id);
-            topics.sighted.push(topic.into());
-            self.news.store(true, Ordering::Release);
+            topics.news.sighted.push(topic.into());
         } else if let Some(topic) = cut(line) {
-            self.topics().cut.push(topic.into());
-            self.news.store(true, Ordering::Release);
+            self.topics().news.cut.push(topic.into());
+        } else if line.starts_with("Topic ") && line.contains(" has permanent error: ") {
+            self.topics().news.barred = true;
+        } else {
+            return;
         }
+        self.news.store(true, Ordering::Release);
     }
 }
 
@@ -186,6 +185,13 @@ mod tests {
             told.hear(other);
             assert_eq!(told.news(), None, "{other}");
         }
+    }
+
+    #[test]
+    fn a_topic_that_is_barred_is_told() {
+        let told = Told::default();
+        told.hear("Topic a.b has permanent error: Broker: Topic authorization failed");
+        assert_eq!(told.news(), Some(News { barred: true, ..News::default() }));
     }
 
     #[test]

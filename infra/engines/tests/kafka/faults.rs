@@ -172,7 +172,8 @@ async fn a_cluster_loses_a_broker_and_nothing_else() {
         brokers.up();
     }
     let answers = appenders.ledger.answers();
-    assert_eq!(answers.unknown, 0, "patience outlasts an election: {answers:?}");
+    let troubles = appenders.ledger.troubles();
+    assert_eq!(answers.unknown, 0, "patience outlasts an election: {troubles:#?}");
     let topics = appenders.topics.clone();
     let slowest = appenders.judge(&log).await;
     report(&format!("slowest append over the death of each of three brokers: {slowest:?}"));
@@ -184,6 +185,43 @@ async fn a_cluster_loses_a_broker_and_nothing_else() {
             assert_eq!(next.insert(chunk.topic, chunk.end), Some(chunk.records[0].offset));
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_without_a_leader_does_not_stop_the_others() {
+    if !rig::wanted("a topic without a leader does not stop the others") {
+        return;
+    }
+    let brokers = Brokers::start("cluster");
+    let one = KafkaConfig { lanes: 1, ..KafkaConfig::new(brokers.address()) };
+    let three = KafkaConfig { replication: 3, min_isr: 2, ..one.clone() };
+    let log = KafkaLog::open(three).unwrap();
+    let alone = rig::filled(&KafkaLog::open(one).unwrap(), "alone", 0).await;
+    let appenders = Appenders::start(&log).await;
+    // All are known to the producer before one loses its leader.
+    appenders.store_more(500).await;
+    appenders.ledger.append(&log, &alone, "before".into(), 3).await.unwrap();
+    let leader = format!("kafka{}", rig::leader(&brokers.address(), &alone));
+    brokers.kill(&leader).await;
+    let answer = soon(appenders.ledger.append(&log, &alone, "during".into(), 3)).await;
+    assert!(matches!(answer, Err(Error::Unknown(_))), "{answer:?}");
+    appenders.store_more(500).await;
+    let answer = soon(appenders.ledger.append(&log, &alone, "after".into(), 3)).await;
+    assert!(matches!(answer, Err(Error::Refused { .. })), "{answer:?}");
+    appenders.store_more(500).await;
+    let answers = appenders.ledger.answers();
+    let troubles = appenders.ledger.troubles();
+    assert_eq!((answers.unknown, answers.refused), (1, 1), "none of the others: {troubles:#?}");
+    brokers.up();
+    let again = async {
+        let mut attempt = 0;
+        while appenders.ledger.append(&log, &alone, format!("again {attempt}"), 3).await.is_err() {
+            attempt += 1;
+        }
+    };
+    soon(again).await;
+    appenders.ledger.judge(&log, std::slice::from_ref(&alone)).await;
+    appenders.judge(&log).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -217,11 +255,12 @@ async fn without_permission_appends_are_told_so() {
         return;
     }
     let brokers = Brokers::start("secure");
+    let mechanism = if cfg!(feature = "kafka-tls") { "SCRAM-SHA-256" } else { "PLAIN" };
     let as_user = |user: &str, password: &str| {
         let mut config = KafkaConfig::new(brokers.address());
         for (name, value) in [
             ("security.protocol", "SASL_PLAINTEXT"),
-            ("sasl.mechanism", "PLAIN"),
+            ("sasl.mechanism", mechanism),
             ("sasl.username", user),
             ("sasl.password", password),
         ] {
@@ -239,6 +278,10 @@ async fn without_permission_appends_are_told_so() {
     ] {
         assert!(matches!(denied, Err(Error::Misconfigured(_))), "{denied:?}");
     }
+    let mut tail = alice.tail(1 << 20).await.unwrap();
+    tail.watch(&topic, Some(soon(admin.find(&topic, Find::Start)).await.unwrap()));
+    let denied = soon(tail.next()).await;
+    assert!(matches!(denied, Err(Error::Misconfigured(_))), "{denied:?}");
     assert_eq!(rig::texts(&admin, &topic).await.len(), 3);
     let mallory = as_user("admin", "wrong");
     assert!(soon(mallory.append(&topic, say())).await.is_err_and(|error| match error {

@@ -69,7 +69,14 @@ impl Ledger {
         answers
     }
 
-    /// Reads the topics: what was stored is there, once, in order, at its offset; what was refused
+    /// What those that were not stored were told.
+    pub(crate) fn troubles(&self) -> Vec<String> {
+        let entries = self.0.lock().unwrap();
+        let troubled = entries.iter().filter_map(|entry| entry.answer.as_ref().err());
+        troubled.map(ToString::to_string).collect()
+    }
+
+    /// Reads these topics: what was stored is there, once, in order, at its offset; what was refused
     /// is not; of what is unknown there is a prefix.
     pub(crate) async fn judge(&self, log: &KafkaLog, topics: &[Topic]) {
         let mut there: HashMap<Topic, Places> = HashMap::new();
@@ -78,7 +85,8 @@ impl Ledger {
         }
         let mut violations = Vec::new();
         for entry in self.0.lock().unwrap().iter() {
-            if let Err(violation) = entry.judge(&there[&entry.topic]) {
+            let Some(there) = there.get(&entry.topic) else { continue };
+            if let Err(violation) = entry.judge(there) {
                 violations.push(format!("{} {:?}: {violation}", entry.name, entry.answer));
             }
         }

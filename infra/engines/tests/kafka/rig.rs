@@ -10,7 +10,9 @@ use engines::kafka::{KafkaConfig, KafkaLog};
 use infra::clock::{Clock, SystemClock};
 use infra::log::{Append, Draft, Find, Read, Record, Tail};
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication,
+};
 use rdkafka::client::DefaultClientContext;
 use schemas::id::EventId;
 use schemas::time::LogTime;
@@ -138,4 +140,19 @@ pub(crate) async fn make(address: &str, topic: &Topic, partitions: i32, settings
     }
     let made = admin(address).create_topics([&wanted], &AdminOptions::new()).await.unwrap();
     assert_eq!(made, [Ok(topic.name().to_owned())]);
+}
+
+/// Changes a setting of a topic; the others but its times go back to the broker's own.
+pub(crate) async fn alter(address: &str, topic: &Topic, setting: (&str, &str)) {
+    let entries = [setting, ("message.timestamp.type", "LogAppendTime")].into_iter().collect();
+    let altered = AlterConfig { specifier: ResourceSpecifier::Topic(topic.name()), entries };
+    let altered = admin(address).alter_configs([&altered], &AdminOptions::new()).await.unwrap();
+    assert!(altered[0].is_ok());
+}
+
+/// The broker that leads a topic.
+pub(crate) fn leader(address: &str, topic: &Topic) -> i32 {
+    let admin = admin(address);
+    let metadata = admin.inner().fetch_metadata(Some(topic.name()), SOON).unwrap();
+    metadata.topics()[0].partitions()[0].leader()
 }

@@ -88,6 +88,36 @@ fn what_this_build_cannot_do_is_told_when_the_log_opens() {
     let mut config = KafkaConfig::new("127.0.0.1:1");
     config.options.push(("security.protocol".into(), "nonsense".into()));
     assert!(matches!(KafkaLog::open(config), Err(Error::Misconfigured(_))));
+    #[cfg(not(feature = "kafka-tls"))]
+    for (name, value) in [("security.protocol", "SSL"), ("sasl.mechanism", "SCRAM-SHA-256")] {
+        let mut config = KafkaConfig::new("127.0.0.1:1");
+        config.options.push(("security.protocol".into(), "SASL_PLAINTEXT".into()));
+        config.options.push((name.into(), value.into()));
+        match KafkaLog::open(config) {
+            Err(Error::Misconfigured(why)) => assert!(why.to_lowercase().contains("ssl"), "{why}"),
+            other => panic!("{value}: {other:?}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_the_broker_refuses_ends_its_producer_and_no_more() {
+    let Some(address) = rig::broker("a refused record ends its producer and no more") else {
+        return;
+    };
+    let log = KafkaLog::open(KafkaConfig { lanes: 1, ..KafkaConfig::new(&address) }).unwrap();
+    let (narrow, wide) = (rig::filled(&log, "narrow", 1).await, rig::filled(&log, "wide", 1).await);
+    rig::alter(&address, &narrow, ("max.message.bytes", "1000")).await;
+    let noise: Vec<u8> =
+        (0..5_000_u32).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[1]).collect();
+    for _ in 0..2 {
+        let refused = soon(log.append(&narrow, vec![draft(noise.clone())])).await;
+        assert!(matches!(refused, Err(Error::TooLarge(_))), "{refused:?}");
+    }
+    soon(log.append(&narrow, vec![draft("small")])).await.unwrap();
+    soon(log.append(&wide, vec![draft("small")])).await.unwrap();
+    assert_eq!(rig::texts(&log, &narrow).await, ["0", "small"]);
+    assert_eq!(rig::texts(&log, &wide).await, ["0", "small"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
