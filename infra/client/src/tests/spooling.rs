@@ -147,11 +147,11 @@ async fn killed_after_the_receipt_it_sends_nothing_again() {
     let spool = spool_in(folder.path());
     let script = Script::new(|_, asked| receipt(asked, &[]));
     let server = script.serve().await;
-    let (pool, kept) = ("north".parse().unwrap(), tempfile::tempdir().unwrap());
+    let pool = "north".parse().unwrap();
     for (n, removed) in [&[][..], &["json"], &["json", "data"]].into_iter().enumerate() {
         let items = [add(&spool, "a").await, add(&spool, "b").await];
         let pending = spool.next(&pool, 9).unwrap().unwrap();
-        let record = super::super::spool::Record { received: Some(vec![]), ..pending.record };
+        let record = crate::spool::Record { received: Some(vec![]), ..pending.record };
         spool.write_record(&pool, &record).unwrap();
         for extension in removed {
             std::fs::remove_file(folder.path().join(format!("{}.{extension}", items[0].key)))
@@ -161,7 +161,6 @@ async fn killed_after_the_receipt_it_sends_nothing_again() {
         assert_eq!((flushed.sent, left(folder.path()).len()), (2, 0), "case {n}");
     }
     assert!(script.asked().is_empty());
-    drop(kept);
 }
 
 #[tokio::test]
