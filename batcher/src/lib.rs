@@ -41,3 +41,6 @@ pub struct Deps {
     /// Which pools there are.
     pub directory: Arc<Directory>,
 }
+
+#[cfg(test)]
+mod tests;

@@ -49,15 +49,11 @@ pub(crate) async fn open(deps: Deps, name: PoolName, topics: Topics) -> Result<O
     };
     let events_end = deps.read.find(&topics.events, Find::End).await?;
     let batches_end = deps.read.find(&topics.batches, Find::End).await?;
-    let (events, batches, highest, state) = match snapshot {
-        Some(snapshot) => {
-            let (events, batches) = (snapshot.events(), snapshot.batches());
-            (events, batches, snapshot.highest(), snapshot.state)
-        }
-        None => {
-            let zero = |end: Position| Position { next: 0, ..end };
-            (zero(events_end), zero(batches_end), None, State::default())
-        }
+    let (events, batches, highest, state) = if let Some(snapshot) = snapshot {
+        (snapshot.events(), snapshot.batches(), snapshot.highest(), snapshot.state)
+    } else {
+        let zero = |end: Position| Position { next: 0, ..end };
+        (zero(events_end), zero(batches_end), None, State::default())
     };
     check(&deps, &topics.events, events, events_end).await?;
     check(&deps, &topics.batches, batches, batches_end).await?;

@@ -182,6 +182,10 @@ impl Tail for FakeTail {
     async fn next(&mut self) -> log::Result<Chunk> {
         let mut changed = self.log.changed.subscribe();
         loop {
+            // Reading takes its time, as it does from a real log: others get their turn.
+            for _ in 0..5 {
+                tokio::task::yield_now().await;
+            }
             if let Some(chunk) = self.take()? {
                 return Ok(chunk);
             }
@@ -260,9 +264,13 @@ impl Installation {
 
     /// The directory of one instance, followed.
     pub(crate) async fn directory(&self) -> Arc<Directory> {
+        self.directory_over(Arc::new(self.log.clone())).await
+    }
+
+    pub(crate) async fn directory_over(&self, log: Arc<dyn Read>) -> Arc<Directory> {
         let directory = Directory::new(self.clock.clone(), &self.limits, &self.metrics);
         let tasks = self.supervisor.stage(Stage::Ground);
-        let follow = Arc::clone(&directory).follow(Arc::new(self.log.clone()), tasks.token());
+        let follow = Arc::clone(&directory).follow(log, tasks.token());
         tasks.spawn("directory", OnError::Stop, follow);
         directory.catch_up().await.unwrap();
         directory
@@ -274,9 +282,18 @@ impl Installation {
     }
 
     pub(crate) async fn identity_on(&self, directory: Arc<Directory>) -> Arc<LocalIdentity> {
+        self.identity_over(directory, self.kept.clone(), Arc::new(self.log.clone())).await
+    }
+
+    pub(crate) async fn identity_over(
+        &self,
+        directory: Arc<Directory>,
+        kept: Arc<dyn Kept>,
+        log: Arc<dyn Append>,
+    ) -> Arc<LocalIdentity> {
         let parts = LocalParts {
-            kept: self.kept.clone(),
-            log: Arc::new(self.log.clone()),
+            kept,
+            log,
             directory,
             clock: self.clock.clone(),
             keys: KeyRing::from_seed([3; 32]).unwrap(),

@@ -11,6 +11,8 @@ pub mod directory;
 #[cfg(test)]
 mod fakes;
 pub mod faults;
+#[cfg(any(test, feature = "suites"))]
+pub mod faulty;
 pub mod fresh;
 pub mod http;
 pub mod identity;

@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use infra::log::{Chunk, Find, Position};
-use infra::views::{Checkpoint, View, Writes};
+use futures_util::future::try_join_all;
+use infra::log::{Chunk, Find, Position, Read};
+use infra::views::{Checkpoint, View, Views, Writes};
 use schemas::event::{Delivery, Derived};
 use schemas::name::PoolName;
 use schemas::topic::{Offset, Topic};
@@ -12,7 +13,7 @@ use schemas::wire::{self, Cause, Unreadable};
 use uuid::Uuid;
 
 use crate::project::{self, Projection, Said, Seen, Source};
-use crate::run::{Deps, Error};
+use crate::run::Error;
 
 /// Where one view stands in a topic.
 #[derive(Clone, Debug)]
@@ -42,8 +43,11 @@ impl Folded {
         Self(BTreeMap::new())
     }
 
-    pub(crate) fn into_views(self) -> impl Iterator<Item = (View, Writes, Vec<Checkpoint>)> {
-        self.0.into_iter().map(|(view, (writes, upto))| (view, writes, upto))
+    /// Writes it all, every view at once.
+    pub(crate) async fn apply(self, views: &dyn Views) -> infra::views::Result<()> {
+        let applies =
+            self.0.into_iter().map(|(view, (writes, upto))| views.apply(view, writes, upto));
+        try_join_all(applies).await.map(|_| ())
     }
 }
 
@@ -64,16 +68,17 @@ impl Followed {
     /// Finds where the views of this source stand, and the place to read on from: the least of
     /// them.
     pub(crate) async fn open(
-        deps: &Deps,
+        read: &dyn Read,
+        views: &dyn Views,
         topic: &Topic,
         pool: PoolName,
         source: Source,
     ) -> Result<(Self, Position), Error> {
-        let start = deps.read.find(topic, Find::Start).await?;
+        let start = read.find(topic, Find::Start).await?;
         let mut from: Option<Position> = None;
         let mut places = Vec::new();
         for projection in project::ALL.iter().filter(|projection| projection.source == source) {
-            let state = deps.views.state(projection.view, topic).await?;
+            let state = views.state(projection.view, topic).await?;
             let (position, pair, stamp_us) = match state.checkpoint {
                 Some(checkpoint) => (checkpoint.position, checkpoint.pair, checkpoint.stamp_us),
                 None => (Position { next: 0, ..start }, None, 0),

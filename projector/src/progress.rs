@@ -76,8 +76,8 @@ impl Progress {
 mod tests {
     use super::*;
 
-    fn cause(offset: Offset, last: bool) -> Option<Cause> {
-        Some(Cause { offset, index: 0, last })
+    fn cause(offset: Offset, last: bool) -> Cause {
+        Cause { offset, index: 0, last }
     }
 
     #[tokio::test]
@@ -85,12 +85,12 @@ mod tests {
         let (progress, pool) = (Progress::new(), "one".parse().unwrap());
         let now = Duration::ZERO;
         assert!(!progress.wait_events(&pool, 4, now).await);
-        progress.reached(&pool, 10, cause(4, false));
+        progress.reached(&pool, 10, Some(cause(4, false)));
         assert!(!progress.wait_events(&pool, 4, now).await, "more follows from it");
         assert!(progress.wait_events(&pool, 3, now).await);
-        let waiting = progress.wait_events(&pool, 4, Duration::from_secs(60));
+        let waiting = progress.wait_events(&pool, 4, Duration::from_mins(1));
         let (there, ()) = tokio::join!(waiting, async {
-            progress.reached(&pool, 11, cause(4, true));
+            progress.reached(&pool, 11, Some(cause(4, true)));
         });
         assert!(there && progress.wait_batches(&pool, 11, now).await);
         assert!(!progress.wait_batches(&pool, 12, now).await);

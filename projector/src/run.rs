@@ -4,12 +4,11 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
 use futures_util::stream::BoxStream;
 use futures_util::{FutureExt as _, StreamExt as _};
 use infra::directory::Directory;
 use infra::log::{self, Chunk, Group, Owned, Read, Tail};
-use infra::views::{self, View, Views};
+use infra::views::{self, Views};
 use schemas::name::PoolName;
 use schemas::topic::{Topic, shard_of};
 use tokio_util::sync::CancellationToken;
@@ -48,6 +47,9 @@ pub enum Error {
     /// The tables cannot be used.
     #[error(transparent)]
     Views(#[from] views::Error),
+    /// A record cannot be read.
+    #[error(transparent)]
+    Unreadable(#[from] schemas::wire::Unreadable),
 }
 
 struct Projector {
@@ -171,7 +173,8 @@ impl Projector {
 
     /// Finds how far the views have got in a topic, and follows it from there.
     async fn open(&mut self, topic: Topic, pool: PoolName, source: Source) {
-        match Followed::open(&self.deps, &topic, pool.clone(), source).await {
+        let Deps { read, views, .. } = &self.deps;
+        match Followed::open(read.as_ref(), views.as_ref(), &topic, pool.clone(), source).await {
             Ok((followed, from)) => {
                 self.tail.watch(&topic, Some(from));
                 if source == Source::Batches {
@@ -229,11 +232,8 @@ impl Projector {
             }
         }
         let records = chunks.iter().map(|chunk| chunk.records.len() as u64).sum();
-        let views = Arc::clone(&self.deps.views);
-        let applies =
-            folded.into_views().map(|(view, writes, upto)| apply(&views, view, writes, upto));
-        match try_join_all(applies).await {
-            Ok(_) => {
+        match folded.apply(self.deps.views.as_ref()).await {
+            Ok(()) => {
                 self.metrics.records.inc_by(records);
                 self.tell(&chunks);
             }
@@ -264,13 +264,4 @@ impl Projector {
             }
         }
     }
-}
-
-async fn apply(
-    views: &Arc<dyn Views>,
-    view: View,
-    writes: views::Writes,
-    upto: Vec<views::Checkpoint>,
-) -> views::Result<()> {
-    views.apply(view, writes, upto).await
 }

@@ -90,6 +90,8 @@ codes! {
         "Make another member an owner first.";
     MembersFull "members-full" 409 "the pool has as many members as it may have",
         "Remove members, or raise the limit `members_max`.";
+    TokensFull "tokens-full" 409 "the pool has as many join tokens as it may have",
+        "Wait until some have been redeemed or have run out.";
     PoolsFull "pools-full" 409 "the installation has as many pools as it may have",
         "Raise the limit `pools_max`.";
     AccountsFull "accounts-full" 409 "the installation has as many accounts as it may have",

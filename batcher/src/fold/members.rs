@@ -1,11 +1,12 @@
 //! Who belongs: members and join tokens.
 
 use schemas::event::{
-    JoinTokenIssueRequested, JoinTokenIssued, MemberAddRequested, MemberAdded, MemberJoinRequested,
-    MemberRemoveRequested, MemberRemoved, MemberRoleChanged, PolicyChanged, PoolCreated, Refusal,
-    TokenUsed,
+    Backlog, JoinTokenIssueRequested, JoinTokenIssued, MemberAddRequested, MemberAdded,
+    MemberJoinRequested, MemberRemoveRequested, MemberRemoved, MemberRoleChanged, PolicyChanged,
+    PoolCreated, Refusal, TokenUsed,
 };
 use schemas::id::AccountId;
+use schemas::policy::OnJoin;
 use schemas::role::{Role, RoleSet};
 use schemas::time::{EffectiveAt, LogTime};
 use serde::{Deserialize, Serialize};
@@ -143,8 +144,18 @@ impl State {
             self.watermark.forget(account);
         }
         match before {
-            None => emit.say(MemberAdded { account, roles, token }),
+            None => emit.say(MemberAdded { account, roles, backlog: self.backlog(), token }),
             Some(_) => emit.say(MemberRoleChanged { account, roles, token }),
+        }
+    }
+
+    /// Which earlier results one who comes now gets.
+    fn backlog(&self) -> Backlog {
+        let on_join = self.pool.as_ref().map_or(OnJoin::None, |pool| pool.policy.on_join);
+        match (on_join, self.latest) {
+            (OnJoin::All, _) => Backlog::All,
+            (OnJoin::Latest, Some(latest)) => Backlog::Latest(latest.result),
+            (OnJoin::Latest, None) | (OnJoin::None, _) => Backlog::None,
         }
     }
 

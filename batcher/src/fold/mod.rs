@@ -16,7 +16,7 @@ mod work;
 use std::collections::{BTreeMap, BTreeSet};
 
 use schemas::event::{Derived, Event, Timer};
-use schemas::id::{AccountId, BatchId, ClaimId, PoolId, TokenId};
+use schemas::id::{AccountId, BatchId, ClaimId, PoolId, ResultId, TokenId};
 use schemas::name::PoolName;
 use schemas::policy::Policy;
 use schemas::time::{LogTime, Window};
@@ -77,6 +77,8 @@ pub struct State {
     /// Windows that had closed, until no late file may come.
     past: BTreeMap<Window, Past>,
     batches: BTreeMap<BatchId, Batch>,
+    /// The result of the greatest (window, part, revision).
+    latest: Option<Latest>,
     /// Batches that can be claimed, by their turn: the one that waits longest first.
     claimable: BTreeSet<(u64, BatchId)>,
     /// The last turn given out.
@@ -92,6 +94,15 @@ struct Pool {
     name: PoolName,
     policy: Policy,
     policy_version: u32,
+}
+
+/// Where a result stands among those of its pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct Latest {
+    window: Window,
+    part: u32,
+    revision: u32,
+    result: ResultId,
 }
 
 impl State {
@@ -161,4 +172,4 @@ impl State {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

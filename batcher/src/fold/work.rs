@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::emit::Emit;
 use super::page::Manifest;
-use super::{Pool, State};
+use super::{Latest, Pool, State};
 
 /// A part that closed, through all its revisions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -302,8 +302,10 @@ impl State {
             self.end_lease(batch);
         }
         self.make_claimable(batch);
+        let result = ResultId::of(batch, revision);
+        self.latest = self.latest.max(Some(Latest { window, part, revision, result }));
         emit.say(ResultPublished {
-            result: ResultId::of(batch, revision),
+            result,
             batch,
             window,
             part,

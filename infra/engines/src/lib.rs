@@ -1,1 +1,3 @@
-//! x
+//! The real engines behind the doors of `infra`. Only here are they called by name.
+
+pub mod kafka;

@@ -5,6 +5,14 @@
 //! * Memory does not grow with an object's size: bodies are streamed both ways.
 //! * A put that failed or was dropped leaves nothing that `get` or `stat` would find.
 
+#[cfg(any(test, feature = "suites"))]
+mod faulty;
+mod folder;
+#[cfg(any(test, feature = "suites"))]
+pub mod suite;
+
+pub use folder::Folder;
+
 use std::fmt::Debug;
 use std::io;
 use std::ops::Range;
@@ -137,7 +145,8 @@ pub trait Blobs: Debug + Send + Sync {
     /// nothing.
     async fn finish(&self, of: &Multipart, parts: &[Part]) -> Result<()>;
 
-    /// Reads bytes `range` of an object, streamed. An end beyond the object is cut to it.
+    /// Reads bytes `range` of an object, streamed. An end beyond the object is cut to it; a start
+    /// beyond it, or beyond the end, is [`Error::Range`].
     async fn get(&self, key: &ObjectKey, range: Range<u64>) -> Result<Body>;
 
     /// What the store knows of an object; `None` when there is none.

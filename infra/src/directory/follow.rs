@@ -60,7 +60,9 @@ impl Directory {
                 Error::Refused { .. } | Error::Unknown(_) | Error::NoTopic(_) => {
                     tracing::warn!(error = %failed, "the directory cannot be read now");
                 }
-                Error::Gap(_) | Error::TooLarge(_) => return Err(failed),
+                Error::Gap(_) | Error::TooLarge(_) | Error::Misconfigured(_) => {
+                    return Err(failed);
+                }
             }
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),

@@ -106,6 +106,10 @@ impl Directory {
     /// Returns once everything appended before this call has been read. Many calls share one
     /// question to the log.
     pub async fn catch_up(&self) -> Result<(), Stale> {
+        self.confirm_within(self.catch_up_max).await
+    }
+
+    async fn confirm_within(&self, wait_max: Duration) -> Result<(), Stale> {
         let mut ticket = 0;
         self.tickets.send_modify(|tickets| {
             *tickets += 1;
@@ -113,17 +117,18 @@ impl Directory {
         });
         let mut confirmed = self.confirmed.subscribe();
         let covered = confirmed.wait_for(|confirmed| confirmed.ticket >= ticket);
-        match tokio::time::timeout(self.catch_up_max, covered).await {
+        match tokio::time::timeout(wait_max, covered).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(Stale),
         }
     }
 
-    /// Fresh, or made so now: a process that was asleep, or has just begun, is not refused.
+    /// Fresh, or made so at once: a process that was asleep is not refused. Waits briefly only:
+    /// while the log is away every request comes by here.
     pub async fn refresh(&self) -> Result<(), Stale> {
         match self.fresh() {
             Ok(()) => Ok(()),
-            Err(Stale) => self.catch_up().await,
+            Err(Stale) => self.confirm_within(self.age_max.min(self.catch_up_max)).await,
         }
     }
 

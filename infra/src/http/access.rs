@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use schemas::event::PolicyCopied;
 use schemas::id::AccountId;
 use schemas::limit::Limits;
 use schemas::name::PoolName;
@@ -29,8 +30,10 @@ pub struct Access {
 /// A caller may do what was asked in this pool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Allowed {
-    /// The pool. It exists: it has a policy.
+    /// The pool.
     pub pool: Pool,
+    /// Its newest policy: what has one exists.
+    pub policy: Arc<PolicyCopied>,
     /// What the caller is in it; empty for a platform admin who is no member.
     pub roles: RoleSet,
     /// Whether only what is the caller's own is meant.
@@ -103,21 +106,21 @@ impl Access {
     }
 
     fn look(&self, caller: &Caller, route: &Route, name: &PoolName) -> Result<Allowed, Refused> {
-        let (pool, roles, account) = self.directory.read(|fold| {
-            let pool = fold.pool(name).filter(|pool| pool.policy.is_some()).cloned();
+        let (pool, roles, platform_admin) = self.directory.read(|fold| {
             let account = fold.account(caller.account);
-            let admin = account.is_some_and(|account| account.platform_admin);
-            (pool, fold.membership(name, caller.account), admin)
+            let platform_admin = account.is_some_and(|account| account.platform_admin);
+            (fold.pool(name).cloned(), fold.membership(name, caller.account), platform_admin)
         });
         let pool = pool.ok_or(Code::NotFound)?;
-        let own_only = match judge(route.act, roles, account) {
+        let policy = pool.policy.clone().ok_or(Code::NotFound)?;
+        let own_only = match judge(route.act, roles, platform_admin) {
             Verdict::Yes => false,
             Verdict::OwnOnly => true,
             Verdict::Forbidden => return Err(Code::Forbidden.into()),
             Verdict::Hidden => return Err(Code::NotFound.into()),
         };
         let roles = roles.unwrap_or_default();
-        Ok(Allowed { pool, roles, own_only, caller: caller.account })
+        Ok(Allowed { pool, policy, roles, own_only, caller: caller.account })
     }
 }
 

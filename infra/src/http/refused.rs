@@ -80,9 +80,10 @@ impl From<log::Error> for Refused {
         match &error {
             log::Error::Refused { reason, retry_after } => Self::unavailable(reason, *retry_after),
             log::Error::Unknown(reason) => Self::unknown(reason),
-            log::Error::NoTopic(_) | log::Error::Gap(_) | log::Error::TooLarge(_) => {
-                Self::internal(&error)
-            }
+            log::Error::NoTopic(_)
+            | log::Error::Gap(_)
+            | log::Error::TooLarge(_)
+            | log::Error::Misconfigured(_) => Self::internal(&error),
         }
     }
 }

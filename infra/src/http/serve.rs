@@ -144,8 +144,10 @@ impl Front {
         };
         let head_bytes_max = bytes(limits.headers_bytes_max);
         let mut http = http1::Builder::new();
+        // The pace is ours to watch; the library's timer, which counts idle time as part of the
+        // next head, only stands behind it.
         http.timer(TokioTimer::new())
-            .header_read_timeout(pace.head_max.max(pace.idle_max))
+            .header_read_timeout(pace.head_max + pace.idle_max)
             .max_header_size(head_bytes_max)
             .max_buf_size(head_bytes_max.max(READ_BYTES_MAX));
         let connections_max = bytes(limits.connections_max).clamp(1, Semaphore::MAX_PERMITS);

@@ -254,9 +254,10 @@ impl From<log::Error> for Error {
                 Self::Unavailable { reason, retry_after }
             }
             log::Error::Unknown(reason) => Self::Unknown(reason),
-            log::Error::NoTopic(_) | log::Error::Gap(_) | log::Error::TooLarge(_) => {
-                Self::Internal(error.to_string())
-            }
+            log::Error::NoTopic(_)
+            | log::Error::Gap(_)
+            | log::Error::TooLarge(_)
+            | log::Error::Misconfigured(_) => Self::Internal(error.to_string()),
         }
     }
 }

@@ -1,9 +1,15 @@
 //! The local identity over doors in memory: the suite, and what goes wrong on its way.
 
-use schemas::name::UserName;
+use std::path::Path;
+use std::sync::Arc;
 
-use super::{Error, Identity, Proof, Secret, suite};
+use schemas::name::UserName;
+use schemas::topic::Topic;
+
+use super::{Error, Identity, LocalIdentity, Proof, Secret, suite};
 use crate::fakes::{Installation, LONG, Mood};
+use crate::kept::SqliteKept;
+use crate::log::{Append, Options, SqliteLog};
 
 fn name(text: &str) -> UserName {
     text.parse().unwrap()
@@ -21,6 +27,39 @@ async fn the_local_identity_holds_to_the_suite() {
     let (here, there) = (installation.identity().await, installation.identity().await);
     suite::check_all(&*here, &*there).await;
     installation.supervisor.drain(LONG).await;
+}
+
+/// An instance on the embedded log and tables in this folder.
+async fn embedded(installation: &Installation, folder: &Path) -> Arc<LocalIdentity> {
+    let clock = installation.clock.clone();
+    let log = SqliteLog::open(&folder.join("log"), Options::default(), clock).await.unwrap();
+    let kept = Arc::new(SqliteKept::open(&folder.join("kept")).await.unwrap());
+    log.ensure(&Topic::directory()).await.unwrap();
+    let log = Arc::new(log);
+    let directory = installation.directory_over(log.clone()).await;
+    installation.identity_over(directory, kept, log).await
+}
+
+#[tokio::test]
+async fn on_the_embedded_doors_it_holds_to_the_suite_and_survives_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let installation = Installation::new().await;
+    let identity = embedded(&installation, folder.path()).await;
+    suite::check_all(&*identity, &*identity).await;
+    identity.enrol(name("ann"), GOOD.into()).await.unwrap();
+    let alive = identity.sign_in(proof("ann", GOOD)).await.unwrap();
+    let dead = identity.sign_in(proof("ann", GOOD)).await.unwrap();
+    identity.sign_out(&dead.caller).await.unwrap();
+    drop(identity);
+    assert_eq!(installation.supervisor.drain(LONG).await.aborted, [""; 0]);
+
+    let installation = Installation::new().await;
+    let identity = embedded(&installation, folder.path()).await;
+    assert_eq!(identity.caller(alive.access_token.expose()).unwrap(), alive.caller);
+    assert_eq!(identity.caller(dead.access_token.expose()), Err(Error::InvalidToken));
+    identity.sign_in(proof("ann", GOOD)).await.expect("the password is kept");
+    let again = identity.enrol(name("ann"), GOOD.into()).await;
+    assert_eq!(again, Err(Error::NameTaken));
 }
 
 #[tokio::test]
@@ -107,6 +146,8 @@ async fn a_sign_out_that_was_not_written_is_not_said_to_be_done() {
 async fn the_first_start_makes_one_admin_and_tells_the_password_once() {
     let installation = Installation::new().await;
     let (here, there) = (installation.identity().await, installation.identity().await);
+    let early = here.enrol(name("admin"), GOOD.into()).await;
+    assert_eq!(early, Err(Error::NameTaken), "nobody is there before the first start");
     let (one, other) = tokio::join!(here.first_start(None), there.first_start(None));
     let told: Vec<Secret> = [one.unwrap(), other.unwrap()].into_iter().flatten().collect();
     let [password] = &told[..] else { panic!("told {} times", told.len()) };

@@ -3,6 +3,14 @@
 //!
 //! Small, backed up, in a file or keyspace of its own. A write that returned is durable.
 
+#[cfg(any(test, feature = "suites"))]
+mod faulty;
+mod sqlite;
+#[cfg(any(test, feature = "suites"))]
+pub mod suite;
+
+pub use sqlite::SqliteKept;
+
 use std::fmt::Debug;
 
 use async_trait::async_trait;

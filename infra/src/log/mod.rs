@@ -17,6 +17,8 @@
 
 mod answers;
 mod draft;
+#[cfg(any(test, feature = "suites"))]
+mod faulty;
 mod sqlite;
 #[cfg(any(test, feature = "suites"))]
 pub mod suite;
@@ -58,6 +60,10 @@ pub enum Error {
     /// The record is larger than the log takes.
     #[error("a record of {0} bytes is too large")]
     TooLarge(usize),
+    /// Somebody must put it right first: a topic's settings, a permission. Nothing was done, and
+    /// asking again does not help.
+    #[error("the log is not set up for this: {0}")]
+    Misconfigured(String),
 }
 
 impl Error {

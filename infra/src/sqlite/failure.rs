@@ -10,12 +10,15 @@ pub(crate) enum Failure {
     /// The disk is full: nothing happened.
     #[error("no room left on the disk")]
     Full,
-    /// Another process holds the file: nothing happened.
-    #[error("the file is in use: {0}")]
+    /// Another process holds the file, or what is to go is in use: nothing happened.
+    #[error("in use: {0}")]
     Busy(String),
     /// There is no such table.
     #[error("no table {0}")]
     NoTable(String),
+    /// The table is there, but not as it is declared now.
+    #[error("table {0} is there with other columns: raise the version of its view")]
+    Otherwise(String),
     /// A row was not as declared.
     #[error(transparent)]
     BadRow(#[from] BadRow),

@@ -4,6 +4,8 @@
 //! that read it ([`Readers`]). WAL mode, so neither waits for the other.
 
 mod failure;
+mod held;
+mod make;
 mod readers;
 pub(crate) mod rows;
 mod worker;
@@ -13,6 +15,8 @@ use std::path::Path;
 use rusqlite::{Connection, OpenFlags};
 
 pub(crate) use failure::Failure;
+pub(crate) use held::Held;
+pub(crate) use make::make;
 pub(crate) use readers::Readers;
 pub(crate) use worker::{Bounds, Weigh, Worker};
 

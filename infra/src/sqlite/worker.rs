@@ -1,5 +1,6 @@
 //! One named thread that takes jobs from a bounded queue, as many at a time as are waiting.
 
+use std::fmt;
 use std::io;
 use std::sync::Mutex;
 use std::thread;
@@ -26,7 +27,6 @@ pub(crate) struct Bounds {
 pub(crate) struct Ended;
 
 /// The thread and its queue. Dropped, it does what is waiting and ends.
-#[derive(Debug)]
 pub(crate) struct Worker<J> {
     jobs: Mutex<Option<mpsc::Sender<J>>>,
     /// Its sender lives as long as the thread works.
@@ -65,6 +65,12 @@ impl<J: Weigh + Send + 'static> Worker<J> {
         let mut working = self.working.clone();
         // Nothing is ever sent: this fails when the thread drops its end.
         while working.changed().await.is_ok() {}
+    }
+}
+
+impl<J> fmt::Debug for Worker<J> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker").finish_non_exhaustive()
     }
 }
 

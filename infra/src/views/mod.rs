@@ -6,6 +6,14 @@
 //! * The checkpoint is never ahead of its rows.
 //! * A view is a name and a version: a rebuild fills a new version beside the one being read.
 
+#[cfg(any(test, feature = "suites"))]
+mod faulty;
+mod sqlite;
+#[cfg(any(test, feature = "suites"))]
+pub mod suite;
+
+pub use sqlite::{SqliteViews, TableDifference, differences};
+
 use std::fmt::Debug;
 use std::time::Duration;
 

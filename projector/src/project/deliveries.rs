@@ -30,10 +30,10 @@ row! {
 }
 
 /// Shards of a result's deliveries: a pool may have 100,000 members.
-pub const SHARDS: i64 = 16;
+pub(crate) const SHARDS: i64 = 16;
 
 /// The shard a member's deliveries lie in.
-pub fn shard_of_member(member: AccountId) -> i64 {
+fn shard_of_member(member: AccountId) -> i64 {
     i64::from(member.bits().to_be_bytes().last().copied().unwrap_or(0)) % SHARDS
 }
 

@@ -3,11 +3,12 @@
 use infra::row;
 use infra::table::{Field as _, Row as _};
 use infra::views::{View, Writes};
-use schemas::event::Derived;
-use schemas::id::AccountId;
+use schemas::event::{Backlog, Derived};
+use schemas::id::{AccountId, ResultId};
 use schemas::name::PoolName;
 use schemas::role::RoleSet;
 use schemas::time::LogTime;
+use schemas::topic::Offset;
 
 use super::{Projection, Said, Seen, Source};
 
@@ -16,6 +17,8 @@ row! {
     MemberRow in "member" (pool: PoolName; account: AccountId = Asc) {
         since_seq: u64,
         since: LogTime,
+        latest: Option<ResultId>,
+        all: bool,
     }
 }
 
@@ -40,7 +43,13 @@ fn fold(seen: &Seen<'_>, writes: &mut Writes) {
     match said {
         Derived::MemberAdded(added) => {
             let (account, since_seq, since) = (added.account, seen.offset, seen.at);
-            writes.upsert(MemberRow { pool: pool(), account, since_seq, since }, seen.stamp_us);
+            let (latest, all) = match added.backlog {
+                Backlog::None => (None, false),
+                Backlog::Latest(result) => (Some(result), false),
+                Backlog::All => (None, true),
+            };
+            let row = MemberRow { pool: pool(), account, since_seq, since, latest, all };
+            writes.upsert(row, seen.stamp_us);
             roles(seen, account, added.roles, writes);
         }
         Derived::MemberRoleChanged(changed) => {
@@ -59,6 +68,13 @@ fn roles(seen: &Seen<'_>, account: AccountId, roles: RoleSet, writes: &mut Write
     let names: Vec<_> = roles.iter().map(|role| role.to_string()).collect();
     let row = MemberRolesRow { pool: seen.pool.clone(), account, roles: names.join(",").into() };
     writes.upsert(row, seen.stamp_us);
+}
+
+impl MemberRow {
+    /// Whether the member gets this result.
+    pub fn is_entitled(&self, result: ResultId, seq: Offset) -> bool {
+        self.all || seq > self.since_seq || self.latest == Some(result)
+    }
 }
 
 /// The roles a row names.

@@ -15,11 +15,16 @@ mod work;
 pub use batches::{
     BatchResultRow, BatchRow, BatchWeekRow, ManifestFileRow, PoolBatchRow, RevisionRow,
 };
-pub use deliveries::{DeliveryRow, MemberDeliveryRow, SHARDS, shard_of_member};
+pub use deliveries::{DeliveryRow, MemberDeliveryRow};
+pub(crate) use deliveries::{SHARDS as DELIVERY_SHARDS, state_of};
+pub(crate) use files::held_reason;
 pub use files::{HistoryRow, HistoryWeekRow, UploadRow};
+pub(crate) use members::role_set;
 pub use members::{MemberRolesRow, MemberRow};
+pub(crate) use results::view_of;
 pub use results::{PoolResultRow, ResultBlockRow, ResultOrderRow, ResultRow, ResultWeekRow};
 pub use windows::{PartClientRow, PartClosedRow, PartFilesRow, PartRow, PartWeekRow};
+pub(crate) use windows::{accounts, close_reason, window};
 pub use work::{BatchFailedRow, ClaimableRow, LeaseEndedRow, LeaseRow};
 
 use infra::table::Table;

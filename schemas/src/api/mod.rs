@@ -13,12 +13,14 @@ pub use account::{Credentials, SignUp, SignedIn, TokenAnswer, Validated};
 pub use batch::{
     BatchFile, BatchView, Claim, Fail, Lease, LeaseView, ManifestView, Renew, RevisionView,
 };
-pub use notice::Notice;
+pub use notice::{Notice, Noticed};
 pub use pool::{
     AddMember, CloseWindow, CreatePool, IssueToken, IssuedToken, Join, MemberView, PoolView,
     WindowState, WindowView,
 };
-pub use result::{Acknowledge, DeliveriesView, DeliveryState, DeliveryView, Receipt, ResultView};
+pub use result::{
+    Acknowledge, DeliveriesView, DeliveryState, DeliveryView, Receipt, ResultReceipt, ResultView,
+};
 pub use upload::{
     Landing, UpdateItem, UpdateManifest, UpdateReceipt, UploadReceipt, UploadState, UploadView,
 };

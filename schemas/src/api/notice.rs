@@ -8,6 +8,16 @@ use crate::event::{Closed, Placement};
 use crate::id::{AccountId, BatchId, UploadId};
 use crate::name::FileName;
 
+/// What is sent for a notice: where it follows from, and the notice. The tables have it already.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Noticed {
+    /// The event it follows from: send it back as `Sluice-Position` with a read on any instance.
+    pub position: String,
+    /// What happened.
+    #[serde(flatten)]
+    pub notice: Notice,
+}
+
 /// One notice; its `id` in the stream is its position in the pool's derived topic.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "notice", rename_all = "kebab-case")]

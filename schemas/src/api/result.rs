@@ -38,6 +38,33 @@ pub struct ResultView {
     pub published_at: LogTime,
 }
 
+/// `201`: the result is published. `200`: it was already, with the same bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ResultReceipt {
+    /// The result.
+    pub result: ResultId,
+    /// The batch.
+    pub batch: BatchId,
+    /// The revision it was computed from.
+    pub revision: u32,
+    /// Its sequence number in the pool; left out of the answer to a repeat.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seq: Option<u64>,
+    /// The result it takes the place of; left out of the answer to a repeat.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub supersedes: Option<ResultId>,
+    /// What the worker calls it.
+    pub name: FileName,
+    /// What it is.
+    pub media_type: MediaType,
+    /// Length in bytes.
+    pub size_bytes: u64,
+    /// Digest of its bytes.
+    pub sha256: Digest,
+    /// Whether this is the answer to a repeat.
+    pub repeated: bool,
+}
+
 /// `POST /v1/pools/{pool}/results/{result}/ack`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::{
-    AccountCreated, BatchAmended, BatchFailed, BatchLeased, BatchReady, Body, ClaimRefusal,
-    ClaimRefused, ClaimRequested, CloseReason, Closed, Delivery, DeliveryAcknowledged,
-    DeliveryFailed, DeliveryFetched, Derived, Directory, Event, ExpiryReason, FilePlaced,
-    JoinTokenIssueRequested, JoinTokenIssued, LeaseExpired, LeaseRenewed, ManifestPage,
+    AccountCreated, Backlog, BatchAmended, BatchFailed, BatchLeased, BatchReady, Body,
+    ClaimRefusal, ClaimRefused, ClaimRequested, CloseReason, Closed, Delivery,
+    DeliveryAcknowledged, DeliveryFailed, DeliveryFetched, Derived, Directory, Event, ExpiryReason,
+    FilePlaced, JoinTokenIssueRequested, JoinTokenIssued, LeaseExpired, LeaseRenewed, ManifestPage,
     MemberAddRequested, MemberAdded, MemberJoinRequested, MemberRemoveRequested, MemberRemoved,
     MemberRoleChanged, MembershipCopied, OfferRefusal, Placement, PolicyChanged, PolicyCopied,
     PoolCreated, PoolLocated, ProcessingFailed, Refusal, RequestRefused, ResultOffered,
@@ -241,7 +241,13 @@ fn derived_of_people() -> Vec<Derived> {
     vec![
         PolicyChanged { pool: pool(), name, version: 1, effective_from, policy: policy() }.into(),
         RequestRefused { reason: Refusal::TokenUsedUp }.into(),
-        MemberAdded { account: client(), roles: contributor(), token: Some(used) }.into(),
+        MemberAdded {
+            account: client(),
+            roles: contributor(),
+            backlog: Backlog::Latest(result()),
+            token: Some(used),
+        }
+        .into(),
         MemberRoleChanged { account: client(), roles: RoleSet::of(&[Role::Analyst]), token: None }
             .into(),
         MemberRemoved { account: client() }.into(),

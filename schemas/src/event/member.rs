@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::id::{AccountId, TokenId};
+use crate::id::{AccountId, ResultId, TokenId};
 use crate::role::RoleSet;
 use crate::time::LogTime;
 
@@ -52,6 +52,18 @@ pub struct JoinTokenIssueRequested {
     pub expires_at: Option<LogTime>,
 }
 
+/// Which of the results published before it came a member gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Backlog {
+    /// None of them.
+    None,
+    /// The latest: that of the greatest (window, part, revision).
+    Latest(ResultId),
+    /// All of them.
+    All,
+}
+
 /// An account belongs from here on, with these roles.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MemberAdded {
@@ -59,6 +71,8 @@ pub struct MemberAdded {
     pub account: AccountId,
     /// As what.
     pub roles: RoleSet,
+    /// Which earlier results it gets; later ones it gets all.
+    pub backlog: Backlog,
     /// The token it redeemed, and what is left of that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<TokenUsed>,

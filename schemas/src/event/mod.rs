@@ -20,8 +20,8 @@ pub use directory::{
     TokenCopied,
 };
 pub use member::{
-    JoinTokenIssueRequested, JoinTokenIssued, MemberAddRequested, MemberAdded, MemberJoinRequested,
-    MemberRemoveRequested, MemberRemoved, MemberRoleChanged, TokenUsed,
+    Backlog, JoinTokenIssueRequested, JoinTokenIssued, MemberAddRequested, MemberAdded,
+    MemberJoinRequested, MemberRemoveRequested, MemberRemoved, MemberRoleChanged, TokenUsed,
 };
 pub use pool::{PolicyChanged, PoolCreated, Refusal, RequestRefused};
 pub use upload::{
@@ -204,9 +204,12 @@ impl Derived {
         })
     }
 
-    /// Whether this answers the request that caused it; a request has exactly one such record.
+    /// Whether this answers the request that caused it: of the records of a request, the first
+    /// such one is its answer. A window that closed only because time had passed when the request
+    /// was recorded answers nothing, though the request is its cause.
     pub fn answers(&self) -> bool {
         match self {
+            Self::BatchReady(body) => body.closed.reason == CloseReason::Asked,
             Self::PolicyChanged(_)
             | Self::RequestRefused(_)
             | Self::MemberAdded(_)
@@ -216,7 +219,6 @@ impl Derived {
             | Self::UploadRefused(_)
             | Self::UploadRepeated(_)
             | Self::FilePlaced(_)
-            | Self::BatchReady(_)
             | Self::BatchLeased(_)
             | Self::ClaimRefused(_)
             | Self::LeaseExpired(_)
@@ -241,6 +243,28 @@ impl Directory {
             Self::AccountCreated(body) => format!("account/{}", body.account),
             Self::SessionRevoked(body) => format!("session/{}", body.session),
             Self::SnapshotTaken(body) => format!("snapshot/{}", body.pool),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_that_closed_by_itself_answers_nobody() {
+        let ready = example::derived().into_iter().find_map(|body| match body {
+            Derived::BatchReady(ready) => Some(ready),
+            _ => None,
+        });
+        let mut ready = ready.unwrap();
+        for (reason, answers) in [
+            (CloseReason::WindowEnd, false),
+            (CloseReason::Count, false),
+            (CloseReason::Asked, true),
+        ] {
+            ready.closed.reason = reason;
+            assert_eq!(Derived::from(ready.clone()).answers(), answers, "{reason:?}");
         }
     }
 }

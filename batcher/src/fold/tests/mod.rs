@@ -28,11 +28,11 @@ pub(super) const OWNER: u128 = 1_000;
 pub(super) const WORKER: u128 = 2_000;
 
 /// Minutes from 10:00 on some day, in milliseconds: windows of the tests are minutes.
-pub(super) const BASE: i64 = 1_795_255_200_000;
+pub(crate) const BASE: i64 = 1_795_255_200_000;
 
 /// A pool whose windows are minutes, tumbling; grace 10 s, max wait 60 s, disorder 0, all active
 /// contributors must have passed a window's end.
-pub(super) fn policy(change: impl FnOnce(&mut PolicyAsk)) -> Policy {
+pub(crate) fn policy(change: impl FnOnce(&mut PolicyAsk)) -> Policy {
     let mut ask = PolicyAsk {
         windows: Some(WindowsAsk::Tumbling { period_ms: Some(60_000), origin: None }),
         update_every_ms: Some(60_000),
@@ -47,7 +47,7 @@ pub(super) fn policy(change: impl FnOnce(&mut PolicyAsk)) -> Policy {
     ask.resolve(&Limits::default()).unwrap()
 }
 
-pub(super) fn file(upload: u128, client: u128, at: i64) -> FileRef {
+pub(crate) fn file(upload: u128, client: u128, at: i64) -> FileRef {
     FileRef {
         upload: UploadId::from_bits(upload),
         client: AccountId::from_bits(client),

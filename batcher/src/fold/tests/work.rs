@@ -1,8 +1,9 @@
 //! Claims, leases, results: one worker at a time, one result per revision.
 
 use schemas::digest::Digest;
-use schemas::event::{ClaimRequested, MemberRemoveRequested, Timer, TimerDue};
-use schemas::id::{AccountId, ClaimId};
+use schemas::event::{Backlog, ClaimRequested, Derived, MemberRemoveRequested, Timer, TimerDue};
+use schemas::id::{AccountId, ClaimId, ResultId};
+use schemas::role::Role;
 use schemas::time::LogTime;
 
 use super::{BASE, OWNER, Telling, WORKER, batch, offer, policy, window};
@@ -153,4 +154,15 @@ fn a_removed_workers_result_is_not_taken() {
     let by = AccountId::from_bits(OWNER);
     pool.say(MemberRemoveRequested { by, account: AccountId::from_bits(WORKER) });
     assert_eq!(pool.offer(0, 1, Some(1)), ["result refused: NotAProcessor"]);
+}
+
+#[test]
+fn the_latest_result_is_that_of_the_greatest_window_not_the_last_to_come() {
+    let mut pool = two_batches();
+    pool.offer(1, 1, None);
+    pool.offer(0, 1, None);
+    pool.add(5, &[Role::Listener]);
+    let added = pool.outputs.last().unwrap();
+    let Derived::MemberAdded(added) = &added.body else { panic!("{added:?}") };
+    assert_eq!(added.backlog, Backlog::Latest(ResultId::of(batch(1, 1), 1)));
 }

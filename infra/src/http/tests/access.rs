@@ -93,7 +93,7 @@ async fn every_bad_token_gets_the_same_answer() {
     let (_, dead) = instance.account("bob").await;
     let caller = instance.access.identity().caller(&dead).unwrap();
     instance.access.identity().sign_out(&caller).await.unwrap();
-    let altered = format!("{}A", &bearer[..bearer.len() - 1]);
+    let altered = format!("{}B", &bearer[..bearer.len() - 1]);
     let expired_or_worse = [
         format!("Bearer {dead}"),
         format!("Bearer {altered}"),

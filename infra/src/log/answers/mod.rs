@@ -63,12 +63,20 @@ pub enum Missed {
 
 /// All derived records of one topic from some moment on.
 #[derive(Debug)]
-pub struct Subscription(broadcast::Receiver<Arc<Heard>>);
+pub struct Subscription {
+    heard: broadcast::Receiver<Arc<Heard>>,
+    from: Offset,
+}
 
 impl Subscription {
+    /// Every record from this offset on is heard; what lies before it, the tables may know.
+    pub fn from(&self) -> Offset {
+        self.from
+    }
+
     /// The next record; waits for one. Cancel-safe.
     pub async fn next(&mut self) -> Result<Arc<Heard>, Missed> {
-        self.0.recv().await.map_err(|error| match error {
+        self.heard.recv().await.map_err(|error| match error {
             broadcast::error::RecvError::Lagged(count) => Missed::Lagged(count),
             broadcast::error::RecvError::Closed => Missed::Ended,
         })
@@ -126,7 +134,10 @@ impl Answers {
 
     /// Hears all derived records of a topic from now on; a few of before may come first.
     pub async fn subscribe(&self, batches: &Topic) -> Result<Subscription> {
-        self.with(batches, |_, interest| Ok(Subscription(interest.listen()))).await
+        let subscribed = |_: &mut usize, interest: &mut Interest| {
+            Ok(Subscription { heard: interest.listen(), from: interest.next.next })
+        };
+        self.with(batches, subscribed).await
     }
 
     async fn begin(&self, batches: &Topic) -> Result<Asking<'_>> {
@@ -311,5 +322,8 @@ fn refused(reason: &str) -> Error {
 /// Lets a log that cannot be read come to itself.
 async fn pause_after(error: &Error) {
     tracing::warn!("answers cannot be heard: {error}");
-    tokio::time::sleep(RETRY_AFTER).await;
+    let Error::Refused { retry_after, .. } = error else {
+        return tokio::time::sleep(RETRY_AFTER).await;
+    };
+    tokio::time::sleep((*retry_after).min(RETRY_AFTER)).await;
 }

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 
 use super::*;
 use crate::clock::ManualClock;
+use crate::faulty::{Faulty, Plan};
 use crate::log::{Appended, Options, SqliteLog};
 
 struct Rig {
@@ -102,7 +103,8 @@ fn answers_to(cause: Offset) -> Vec<Draft> {
 fn answered(answered: Answered) -> Option<u128> {
     let Answered::With(heard) = answered else { return None };
     let Derived::UploadRepeated(body) = &heard.body else { panic!("no answer: {heard:?}") };
-    assert_eq!(heard.attributes.cause.unwrap().pair(), (body.upload.bits() as u64, 1));
+    let cause = heard.attributes.cause.unwrap();
+    assert_eq!((u128::from(cause.offset), cause.index), (body.upload.bits(), 1));
     Some(body.upload.bits())
 }
 
@@ -194,6 +196,7 @@ async fn a_subscriber_hears_all_or_is_told_what_it_missed() {
         rig.answers.subscribe(&rig.batches).await.unwrap(),
         rig.answers.subscribe(&rig.batches).await.unwrap(),
     );
+    assert_eq!(quick.from(), rig.log.find(&rig.batches, Find::End).await.unwrap().next);
     for cause in 1..=200 {
         rig.derive(cause).await;
         for index in 0..2 {
@@ -232,4 +235,31 @@ async fn a_topic_nobody_waits_for_is_not_read_for_long() {
     assert_eq!(rig.followed(), 1, "as long as someone listens");
     drop(parked);
     until(0).await;
+}
+
+#[tokio::test]
+async fn answers_are_heard_over_a_log_that_fails() {
+    let rig = Rig::new().await;
+    let plan = Plan { seed: 1, refused_percent: 30, unknown_percent: 10, ..Plan::default() };
+    let read = Faulty::<dyn Read>::new(rig.log.clone(), plan.clone());
+    let append = Faulty::<dyn Append>::new(rig.log.clone(), plan);
+    let answers = Answers::new(read, rig.clock.clone(), 1 << 20);
+    let mut rig = Rig { answers: answers.clone(), ..rig };
+    rig.tasks.spawn(answers.run(CancellationToken::new()));
+    rig.fold();
+    let mut seen = [0; 2];
+    for _ in 0..200 {
+        match rig.ask(&*append, LONG).await {
+            Ok(told) => {
+                assert!(answered(told).is_some());
+                seen[0] += 1;
+            }
+            Err(error) => {
+                assert!(error.retryable());
+                seen[1] += 1;
+            }
+        }
+    }
+    assert!(seen[0] > 50 && seen[1] > 50, "{seen:?}");
+    assert_eq!(rig.answers.state().asks, 0);
 }

@@ -1,0 +1,90 @@
+//! What `sluice up` is told: flags, or the environment.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use schemas::limit::Limits;
+
+/// Serve everything in one process.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct UpArgs {
+    /// Folder of all that is kept: keys, log, tables, files
+    #[arg(long, env = "SLUICE_DATA", default_value = "data")]
+    pub(crate) data: PathBuf,
+    /// Address to listen on; port 0 takes a free one
+    #[arg(long, env = "SLUICE_LISTEN", default_value = "127.0.0.1:7171")]
+    pub(crate) listen: SocketAddr,
+    /// Listen on an address that other machines reach, without TLS
+    #[arg(long)]
+    pub(crate) insecure: bool,
+    /// The log: a file in the data folder, or kafka://HOST:PORT[,HOST:PORT…]
+    #[arg(long, env = "SLUICE_LOG", value_name = "URL")]
+    pub(crate) log: Option<String>,
+    /// A limit other than its default, such as file_bytes_max=1000000000 (docs/config.md)
+    #[arg(long = "limit", value_name = "NAME=NUMBER")]
+    pub(crate) limits: Vec<String>,
+    /// Seconds that requests under way have to finish when the process is told to end
+    #[arg(long, env = "SLUICE_GRACE_S", default_value_t = 20)]
+    pub(crate) grace_s: u64,
+    /// What is logged, such as info or warn,sluice=debug
+    #[arg(long, env = "SLUICE_LOG_FILTER", default_value = "info")]
+    pub(crate) log_filter: String,
+    /// Password of the platform admin made at first start; a random one is shown otherwise
+    #[arg(long, env = "SLUICE_ADMIN_PASSWORD", hide_env_values = true, hide = true)]
+    pub(crate) admin_password: Option<String>,
+    /// Faults to arm, in builds that have them
+    #[arg(long, env = "SLUICE_FAULTS", hide = true, default_value = "")]
+    pub(crate) faults: String,
+}
+
+/// Where the log is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum LogUrl {
+    /// A file in the data folder.
+    File,
+    /// Kafka, at these addresses.
+    Kafka(String),
+}
+
+impl LogUrl {
+    /// The log this URL names; a file without one.
+    pub(crate) fn parse(url: Option<&str>) -> Result<Self, String> {
+        match url.map(|url| (url, url.strip_prefix("kafka://"))) {
+            None | Some(("" | "file", _)) => Ok(Self::File),
+            Some((_, Some(addresses))) if !addresses.is_empty() => {
+                Ok(Self::Kafka(addresses.to_owned()))
+            }
+            Some((url, _)) => Err(format!("--log {url}: kafka://HOST:PORT is expected")),
+        }
+    }
+}
+
+impl UpArgs {
+    /// Where the log is, and the limits: or all that is wrong with what was said.
+    pub(crate) fn resolve(&self) -> Result<(LogUrl, Limits), Vec<String>> {
+        let mut faults = Vec::new();
+        let log = LogUrl::parse(self.log.as_deref()).unwrap_or_else(|fault| {
+            faults.push(fault);
+            LogUrl::File
+        });
+        let mut limits = Limits::default();
+        for limit in &self.limits {
+            let parsed = limit.split_once('=').and_then(|(name, n)| Some((name, n.parse().ok()?)));
+            match parsed {
+                None => faults.push(format!("--limit {limit}: NAME=NUMBER is expected")),
+                Some((name, number)) if !limits.set(name, number) => {
+                    faults.push(format!("--limit {limit}: there is no limit of this name"));
+                }
+                Some(_) => {}
+            }
+        }
+        if faults.is_empty() { Ok((log, limits)) } else { Err(faults) }
+    }
+
+    /// How long requests under way have to finish.
+    pub(crate) fn grace(&self) -> Duration {
+        Duration::from_secs(self.grace_s)
+    }
+}

@@ -1,0 +1,232 @@
+//! `sluice up`: everything in one process.
+
+mod config;
+mod doors;
+mod keys;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use infra::clock::{Clock, SystemClock};
+use infra::directory::Directory;
+use infra::http::layers::Around;
+use infra::http::serve::{Listen, Server, serve};
+use infra::http::{Access, Routes, process};
+use infra::identity::{KeyRing, LocalIdentity, LocalParts};
+use infra::log::{Answers, Append as _};
+use infra::supervise::{OnError, Stage, Supervisor};
+use infra::telemetry::{LogForm, Metrics, start_log};
+use schemas::limit::Limits;
+use schemas::topic::Topic;
+
+pub(crate) use config::{LogUrl, UpArgs};
+pub(crate) use doors::{Doors, open_log_to_read};
+
+/// What runs.
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Serves until told to end.
+pub(crate) async fn run(args: UpArgs) -> anyhow::Result<()> {
+    infra::faults::arm(&args.faults).map_err(anyhow::Error::msg)?;
+    start_log(&args.log_filter, LogForm::fitting())?;
+    let supervisor = Supervisor::new();
+    supervisor.on_signals()?;
+    let started = start(&args, &supervisor).await;
+    if let Ok(address) = &started {
+        say_ready(*address);
+        supervisor.stopping().await;
+    }
+    let drained = supervisor.drain(args.grace()).await;
+    if !drained.aborted.is_empty() {
+        tracing::warn!(tasks = ?drained.aborted, "did not end in time");
+    }
+    started?;
+    drained.failure.map_or(Ok(()), |failure| Err(failure.into()))
+}
+
+#[allow(clippy::print_stdout, reason = "the address is this command's output")]
+fn say_ready(address: SocketAddr) {
+    println!("sluice {VERSION} listens on http://{address}");
+}
+
+/// Starts everything; gives the address.
+pub(crate) async fn start(args: &UpArgs, supervisor: &Supervisor) -> anyhow::Result<SocketAddr> {
+    let (log, limits) = match args.resolve() {
+        Ok(resolved) => resolved,
+        Err(faults) => bail!("configuration:\n  {}", faults.join("\n  ")),
+    };
+    let limits = Arc::new(limits);
+    let clock: Arc<dyn Clock> = SystemClock::new();
+    let metrics = Metrics::new(Arc::clone(&clock), VERSION);
+    let doors = Arc::new(Doors::open(&args.data, &log, &limits, &clock).await?);
+    let ground = Ground { limits, clock, metrics, doors };
+    let (access, answers) = ground.begin(args, supervisor).await?;
+    let routes = ground.stages(args, supervisor, &access, &answers)?;
+    ground.serve(args, supervisor, routes, &access).await
+}
+
+/// What everything stands on.
+struct Ground {
+    limits: Arc<Limits>,
+    clock: Arc<dyn Clock>,
+    metrics: Metrics,
+    doors: Arc<Doors>,
+}
+
+impl Ground {
+    /// Begins what lets requests in and waits for answers.
+    async fn begin(
+        &self,
+        args: &UpArgs,
+        supervisor: &Supervisor,
+    ) -> anyhow::Result<(Access, Arc<Answers>)> {
+        let Self { limits, clock, metrics, doors } = self;
+        let topic = Topic::directory();
+        doors.append.ensure(&topic).await.context("make the directory's topic")?;
+        let directory = Directory::new(Arc::clone(clock), limits, metrics);
+        let tasks = supervisor.stage(Stage::Ground);
+        let (followed, read, token) = (Arc::clone(&directory), Arc::clone(&doors.read), tasks.token());
+        tasks.spawn("directory", OnError::Stop, async move { followed.follow(read, token).await });
+        let answers = Answers::new(Arc::clone(&doors.read), Arc::clone(clock), 1024 * 1024);
+        let (heard, token) = (Arc::clone(&answers), tasks.token());
+        tasks.spawn("answers", OnError::Stop, async move {
+            heard.run(token).await;
+            anyhow::Ok(())
+        });
+        let parts = LocalParts {
+            kept: Arc::clone(&doors.kept),
+            log: Arc::clone(&doors.append),
+            directory: Arc::clone(&directory),
+            clock: Arc::clone(clock),
+            keys: KeyRing::open(&args.data.join("keys/token.pem"))?,
+            issuer: "sluice".to_owned(),
+            audience: "sluice".to_owned(),
+        };
+        let identity = LocalIdentity::open(parts, limits).await?;
+        let password = args.admin_password.clone().map(Into::into);
+        if let Some(password) = identity.first_start(password).await.context("make the admin")? {
+            say_password(password.expose());
+        }
+        Ok((Access::new(identity, directory, Arc::clone(limits)), answers))
+    }
+
+    /// Begins the stages; gives the routes of both sides.
+    fn stages(
+        &self,
+        args: &UpArgs,
+        supervisor: &Supervisor,
+        access: &Access,
+        answers: &Arc<Answers>,
+    ) -> anyhow::Result<Routes> {
+        let tasks = supervisor.stage(Stage::Work);
+        self.batcher(&tasks, access);
+        let (reading, known) = self.projector(&tasks, access);
+        let ingest = ingest::State::new(ingest::Parts {
+            append: Arc::clone(&self.doors.append),
+            answers: Arc::clone(answers),
+            blobs: Arc::clone(&self.doors.blobs),
+            access: access.clone(),
+            known: Arc::new(known),
+            clock: Arc::clone(&self.clock),
+            upload_key: keys::upload_key(&args.data.join("keys/upload.key"))?,
+            metrics: self.metrics.clone(),
+        });
+        Ok(ingest::routes(ingest).join(projector::routes(reading)))
+    }
+
+    fn batcher(&self, tasks: &infra::supervise::Tasks, access: &Access) {
+        let deps = batcher::Deps {
+            append: Arc::clone(&self.doors.append),
+            read: Arc::clone(&self.doors.read),
+            blobs: Arc::clone(&self.doors.blobs),
+            clock: Arc::clone(&self.clock),
+            directory: Arc::clone(access.directory()),
+        };
+        let metrics = Arc::new(batcher::BatcherMetrics::new(&self.metrics));
+        let token = tasks.token();
+        tasks.restart("batcher", move || {
+            batcher::run(deps.clone(), Arc::clone(&metrics), token.clone())
+        });
+    }
+
+    fn projector(
+        &self,
+        tasks: &infra::supervise::Tasks,
+        access: &Access,
+    ) -> (projector::Reading, projector::KnownTables) {
+        let metrics = Arc::new(projector::ProjectorMetrics::new(&self.metrics));
+        let progress = projector::Progress::new();
+        let deps = projector::Deps {
+            read: Arc::clone(&self.doors.read),
+            views: Arc::clone(&self.doors.views),
+            directory: Arc::clone(access.directory()),
+            progress: Arc::clone(&progress),
+        };
+        let (counted, token) = (Arc::clone(&metrics), tasks.token());
+        tasks.restart("projector", move || {
+            projector::run(deps.clone(), Arc::clone(&counted), token.clone())
+        });
+        let parts = projector::HubParts {
+            read: Arc::clone(&self.doors.read),
+            clock: Arc::clone(&self.clock),
+            directory: Arc::clone(access.directory()),
+            progress: Arc::clone(&progress),
+            metrics,
+        };
+        let hub = projector::Hub::new(parts, &self.limits);
+        let (heard, token) = (Arc::clone(&hub), tasks.token());
+        tasks.restart("notices", move || Arc::clone(&heard).run(token.clone()));
+        let (fetched, to_write) = projector::Fetched::new(&self.metrics);
+        let (append, clock) = (Arc::clone(&self.doors.append), Arc::clone(&self.clock));
+        let token = tasks.token();
+        tasks.spawn("fetches", OnError::Log, async move {
+            to_write.run(append, clock, token).await;
+            anyhow::Ok(())
+        });
+        let tables = projector::Tables::new(Arc::clone(&self.doors.views));
+        let known = projector::KnownTables::new(tables.clone(), Arc::clone(&progress));
+        let (access, blobs) = (access.clone(), Arc::clone(&self.doors.blobs));
+        (projector::Reading { access, tables, progress, blobs, fetched, hub }, known)
+    }
+
+    async fn serve(
+        &self,
+        args: &UpArgs,
+        supervisor: &Supervisor,
+        routes: Routes,
+        access: &Access,
+    ) -> anyhow::Result<SocketAddr> {
+        let directory = Arc::clone(access.directory());
+        let readiness: process::Readiness = Arc::new(move || {
+            let stale = directory.fresh().is_err();
+            stale.then(|| "the directory is not read to its end".to_owned()).into_iter().collect()
+        });
+        let router = routes
+            .join(process::routes(self.metrics.clone(), readiness))
+            .finish(Around::new(&self.metrics, Arc::clone(&self.clock)));
+        let server = Server {
+            tasks: supervisor.stage(Stage::Serve),
+            limits: Arc::clone(&self.limits),
+            metrics: self.metrics.clone(),
+        };
+        let listen = Listen { at: args.listen, insecure: args.insecure };
+        // The doors close after everything that uses them has ended.
+        let doors = Arc::clone(&self.doors);
+        supervisor.stage(Stage::Ground).spawn("doors", OnError::Log, {
+            let token = supervisor.stage(Stage::Ground).token();
+            async move {
+                token.cancelled().await;
+                drop(doors);
+                anyhow::Ok(())
+            }
+        });
+        Ok(serve(listen, router, &server).await?)
+    }
+}
+
+#[allow(clippy::print_stderr, reason = "shown once, to whoever starts the process")]
+fn say_password(password: &str) {
+    eprintln!("first start: signed up the platform admin `admin` with the password {password}");
+    eprintln!("             it is shown this once; sign in and keep it");
+}

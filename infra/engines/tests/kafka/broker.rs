@@ -1,0 +1,104 @@
+//! Brokers of a test's own, to be stopped and killed: started by the scripts in `infra/stack`.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Mutex;
+
+use tempfile::TempDir;
+
+/// Brokers with their data, ended when this is dropped.
+pub(crate) struct Brokers {
+    mode: &'static str,
+    run: TempDir,
+    port: u16,
+}
+
+/// The first port of the next stack: tests of this process run at once.
+static NEXT_PORT: Mutex<u16> = Mutex::new(40_000);
+
+impl Brokers {
+    /// Starts `single`, `cluster` or `secure` brokers.
+    pub(crate) fn start(mode: &'static str) -> Self {
+        let run = tempfile::tempdir().unwrap();
+        let brokers = Self { mode, run, port: free_block() };
+        brokers.up();
+        brokers
+    }
+
+    /// Starts those that do not run, over their data.
+    pub(crate) fn up(&self) {
+        self.script("kafka-up.sh", &[self.mode]);
+    }
+
+    /// Where to begin: one address for each broker.
+    pub(crate) fn address(&self) -> String {
+        let offsets: &[u16] = match self.mode {
+            "single" => &[92],
+            "secure" => &[492],
+            _ => &[192, 292, 392],
+        };
+        let addresses = offsets.iter().map(|offset| format!("127.0.0.1:{}", self.port + offset));
+        addresses.collect::<Vec<_>>().join(",")
+    }
+
+    /// Sends a signal to a broker: `STOP`, `CONT`.
+    pub(crate) fn signal(&self, name: &str, signal: &str) {
+        let status = Command::new("kill").args([&format!("-{signal}"), &self.pid(name)]).status();
+        assert!(status.unwrap().success());
+    }
+
+    /// Kills a broker, and waits until it is dead.
+    pub(crate) async fn kill(&self, name: &str) {
+        self.signal(name, "KILL");
+        let stat = format!("/proc/{}/stat", self.pid(name));
+        let dead =
+            |stat: String| stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('Z'));
+        while !std::fs::read_to_string(&stat).map_or(true, dead) {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn pid(&self, name: &str) -> String {
+        let file = self.run.path().join(format!("{name}.pid"));
+        let text = std::fs::read_to_string(file).unwrap();
+        text.split_whitespace().next().unwrap().to_owned()
+    }
+
+    /// A folder for files of the test.
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.run.path().to_owned()
+    }
+
+    fn script(&self, name: &str, args: &[&str]) {
+        let stack = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../stack");
+        let output = Command::new(stack.join(name))
+            .args(args)
+            .env("STACK_RUN", self.run.path())
+            .env("STACK_PORT", self.port.to_string())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "infra/stack/{name} {args:?}: {said}");
+    }
+}
+
+impl Drop for Brokers {
+    fn drop(&mut self) {
+        self.script("down.sh", &["--wipe"]);
+    }
+}
+
+/// A block of ports of which those that Kafka takes are free.
+fn free_block() -> u16 {
+    let mut next = NEXT_PORT.lock().unwrap();
+    loop {
+        let port = *next;
+        *next += 1_000;
+        assert!(port < 60_000, "no free ports");
+        let free = |offset: u16| TcpListener::bind(("127.0.0.1", port + offset)).is_ok();
+        if [92, 192, 292, 392, 492].into_iter().all(|from| (from..from + 4).all(free)) {
+            return port;
+        }
+    }
+}

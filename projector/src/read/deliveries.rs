@@ -1,0 +1,105 @@
+//! Who has a result, and who has not.
+
+use std::collections::HashMap;
+
+use axum::extract::State;
+use infra::http::{AskedPosition, Json, Path, Query, Refused};
+use infra::identity::Caller;
+use infra::table::{Cell, Field as _};
+use schemas::api::{DeliveriesView, DeliveryState, DeliveryView};
+use schemas::id::{AccountId, ResultId};
+use schemas::name::PoolName;
+use schemas::problem::Code;
+use schemas::route;
+use serde::Deserialize;
+
+use super::{Paging, Reading};
+use crate::project::{DELIVERY_SHARDS, DeliveryRow, MemberRow, state_of};
+
+/// Members looked at in one go.
+const LOOK_ROWS: usize = 1_000;
+
+/// Which members are asked for.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(super) struct DeliveriesQuery {
+    /// Only those that have not acknowledged.
+    missing: Option<bool>,
+    cursor: Option<AccountId>,
+    limit: Option<usize>,
+}
+
+pub(super) async fn list(
+    State(reading): State<Reading>,
+    caller: Caller,
+    asked: AskedPosition,
+    Path((pool, result)): Path<(PoolName, ResultId)>,
+    Query(query): Query<DeliveriesQuery>,
+) -> Result<Json<DeliveriesView>, Refused> {
+    reading.allow(&caller, &route::READ_DELIVERIES, &pool, asked).await?;
+    let seq = reading.result(&pool, result).await?.ok_or(Code::NotFound)?.seq;
+    let limit = Paging { cursor: None, limit: query.limit }.limit(reading.limits());
+    let missing = query.missing.unwrap_or(false);
+    let mut view = DeliveriesView {
+        result,
+        entitled: 0,
+        acknowledged: 0,
+        items: Vec::new(),
+        next_cursor: None,
+    };
+    let states = reading.states(result).await?;
+    let mut after: Option<Vec<Cell>> = None;
+    loop {
+        let key = [pool.clone().cell()];
+        let (rows, more) = reading.tables.some::<MemberRow>(key, after, LOOK_ROWS).await?;
+        for row in rows.iter().filter(|row| row.is_entitled(result, seq)) {
+            let delivery = reading.delivery(row.account, states.get(&row.account));
+            let has = delivery.state == DeliveryState::Acknowledged;
+            view.entitled += 1;
+            view.acknowledged += u64::from(has);
+            let beyond = query.cursor.is_none_or(|cursor| row.account > cursor);
+            if beyond && !(missing && has) {
+                if view.items.len() < limit {
+                    view.items.push(delivery);
+                } else if view.next_cursor.is_none() {
+                    view.next_cursor = view.items.last().map(|last| last.member.to_string());
+                }
+            }
+        }
+        after = rows.last().map(|row| vec![row.account.cell()]);
+        if !more || after.is_none() {
+            return Ok(Json(view));
+        }
+    }
+}
+
+impl Reading {
+    /// How far a result has come to each member that said or did something.
+    async fn states(&self, result: ResultId) -> Result<HashMap<AccountId, DeliveryRow>, Refused> {
+        let mut states = HashMap::new();
+        for shard in 0..DELIVERY_SHARDS {
+            let mut after = None;
+            loop {
+                let key = [result.cell(), shard.cell()];
+                let (rows, more) = self.tables.some::<DeliveryRow>(key, after, LOOK_ROWS).await?;
+                after = rows.last().map(|row| vec![row.member.cell(), row.state.cell()]);
+                for row in rows {
+                    // The furthest state of a member comes first.
+                    states.entry(row.member).or_insert(row);
+                }
+                if !more || after.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(states)
+    }
+
+    fn delivery(&self, member: AccountId, row: Option<&DeliveryRow>) -> DeliveryView {
+        DeliveryView {
+            member,
+            user_name: self.access.directory().account(member).map(|account| account.name),
+            state: row.map_or(DeliveryState::Pending, |row| state_of(row.state)),
+            at: row.map(|row| row.at),
+        }
+    }
+}

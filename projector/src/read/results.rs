@@ -1,0 +1,191 @@
+//! Results: in the order they came, the latest, one, and its bytes.
+
+use axum::extract::State;
+use axum::response::Response;
+use http::HeaderMap;
+use infra::http::{Allowed, AskedPosition, Json, Path, Query, Refused};
+use infra::identity::Caller;
+use infra::table::{Cell, Field as _};
+use schemas::api::{DeliveryState, Page, ResultView};
+use schemas::id::ResultId;
+use schemas::name::PoolName;
+use schemas::problem::Code;
+use schemas::route;
+use schemas::topic::Offset;
+use serde::Deserialize;
+
+use super::content::{self, Content};
+use super::{Entitlement, Paging, Reading, Who};
+use crate::cursor::Cursor;
+use crate::fetched::Served;
+use crate::project::{
+    MemberDeliveryRow, PoolResultRow, ResultBlockRow, ResultOrderRow, ResultRow, ResultWeekRow,
+    block_of, state_of,
+};
+
+/// Results looked at in one go.
+const LOOK_ROWS: usize = 500;
+/// Results looked at for one page at most: a member that acknowledged all of them gets an empty
+/// page and a cursor.
+const LOOKED_MAX: usize = 20_000;
+
+/// Which results are asked for.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(super) struct ResultsQuery {
+    /// Only those after this sequence number.
+    after: Option<Offset>,
+    cursor: Option<Offset>,
+    limit: Option<usize>,
+    /// Only those the caller has not acknowledged.
+    pending: Option<bool>,
+}
+
+pub(super) async fn list(
+    State(reading): State<Reading>,
+    caller: Caller,
+    asked: AskedPosition,
+    Path(pool): Path<PoolName>,
+    Query(query): Query<ResultsQuery>,
+) -> Result<Json<Page<ResultView>>, Refused> {
+    let allowed = reading.allow(&caller, &route::LIST_RESULTS, &pool, asked).await?;
+    let limit = Paging { cursor: None, limit: query.limit }.limit(reading.limits());
+    let who = Who { pool: &pool, account: caller.account };
+    let entitlement = reading.entitlement(&allowed, who).await?;
+    let pending = query.pending.unwrap_or(false);
+    let mut after = query.after.max(query.cursor);
+    let (mut items, mut looked) = (Vec::new(), 0);
+    let mut more = true;
+    while more && items.len() < limit && looked < LOOKED_MAX {
+        let rows = reading.results_after(&pool, after, LOOK_ROWS).await?;
+        more = rows.len() == LOOK_ROWS;
+        for row in &rows {
+            if items.len() == limit {
+                more = true;
+                break;
+            }
+            looked += 1;
+            after = Some(row.seq);
+            let wanted = entitlement.covers(row.result, row.seq)
+                && !(pending && reading.has(who, row.seq).await?);
+            if wanted && let Some(result) = reading.result(&pool, row.result).await? {
+                items.push(ResultView::from(result));
+            }
+        }
+    }
+    let next_cursor = after.filter(|_| more).map(|seq| seq.to_string());
+    Ok(Json(Page { items, next_cursor }))
+}
+
+pub(super) async fn latest(
+    State(reading): State<Reading>,
+    caller: Caller,
+    asked: AskedPosition,
+    Path(pool): Path<PoolName>,
+) -> Result<Json<ResultView>, Refused> {
+    let allowed = reading.allow(&caller, &route::LATEST_RESULT, &pool, asked).await?;
+    let who = Who { pool: &pool, account: caller.account };
+    let entitlement = reading.entitlement(&allowed, who).await?;
+    let key = [pool.clone().cell()];
+    let (weeks, _) = reading.tables.some::<ResultWeekRow>(key, None, 10_000).await?;
+    let weeks: Vec<i64> = weeks.into_iter().map(|row| row.week).collect();
+    let key = |week: i64| vec![pool.clone().cell(), week.cell()];
+    let mut cursor = None;
+    loop {
+        let listed = reading.tables.listed::<ResultOrderRow>(&weeks, key, cursor, 20).await?;
+        for row in &listed.rows {
+            if let Some(row) = reading.result(&pool, row.result).await?
+                && entitlement.covers(row.result, row.seq)
+            {
+                return Ok(Json(row.into()));
+            }
+        }
+        cursor = Some(listed.next.ok_or(Code::NotFound)?);
+    }
+}
+
+pub(super) async fn read(
+    State(reading): State<Reading>,
+    caller: Caller,
+    asked: AskedPosition,
+    Path((pool, result)): Path<(PoolName, ResultId)>,
+) -> Result<Json<ResultView>, Refused> {
+    let allowed = reading.allow(&caller, &route::READ_RESULT, &pool, asked).await?;
+    let who = Who { pool: &pool, account: caller.account };
+    Ok(Json(reading.entitled(&allowed, who, result).await?.into()))
+}
+
+pub(super) async fn fetch(
+    State(reading): State<Reading>,
+    caller: Caller,
+    asked: AskedPosition,
+    Path((pool, result)): Path<(PoolName, ResultId)>,
+    headers: HeaderMap,
+) -> Result<Response, Refused> {
+    let allowed = reading.allow(&caller, &route::FETCH_RESULT, &pool, asked).await?;
+    let who = Who { pool: &pool, account: caller.account };
+    let row = reading.entitled(&allowed, who, result).await?;
+    let served = match &allowed.pool.located {
+        // A platform admin who is no member is nobody the result is for.
+        Some(located) if !allowed.roles.is_empty() => Some(Served {
+            topic: schemas::topic::Topic::named(&located.deliveries),
+            result,
+            seq: row.seq,
+            member: caller.account,
+        }),
+        _ => None,
+    };
+    let served = served.map(|served| (reading.fetched.clone(), served));
+    content::serve(reading.blobs.as_ref(), &headers, Content::of_result(&row), served).await
+}
+
+impl Reading {
+    /// A result of the pool.
+    pub(super) async fn result(
+        &self,
+        pool: &PoolName,
+        result: ResultId,
+    ) -> Result<Option<ResultRow>, Refused> {
+        let row = self.tables.one::<ResultRow>([result.cell()]).await?;
+        Ok(row.filter(|row| row.pool == *pool))
+    }
+
+    async fn entitled(
+        &self,
+        allowed: &Allowed,
+        who: Who<'_>,
+        result: ResultId,
+    ) -> Result<ResultRow, Refused> {
+        let row = self.result(who.pool, result).await?.ok_or(Code::NotFound)?;
+        let entitlement: Entitlement = self.entitlement(allowed, who).await?;
+        if entitlement.covers(result, row.seq) { Ok(row) } else { Err(Code::NotFound.into()) }
+    }
+
+    async fn results_after(
+        &self,
+        pool: &PoolName,
+        after: Option<Offset>,
+        limit: usize,
+    ) -> Result<Vec<PoolResultRow>, Refused> {
+        let key = [pool.clone().cell()];
+        let (blocks, _) = self.tables.some::<ResultBlockRow>(key, None, 100_000).await?;
+        let mut blocks: Vec<i64> = blocks.into_iter().map(|row| row.block).collect();
+        let mut cursor = None;
+        if let Some(after) = after {
+            let block = block_of(after);
+            blocks.retain(|other| *other >= block);
+            let there = blocks.first() == Some(&block);
+            cursor = there.then(|| Cursor { bucket: block, after: vec![after.cell()] });
+        }
+        let key = |block: i64| vec![pool.clone().cell(), block.cell()];
+        Ok(self.tables.listed::<PoolResultRow>(&blocks, key, cursor, limit).await?.rows)
+    }
+
+    /// Whether the member has acknowledged the result of this sequence number.
+    async fn has(&self, who: Who<'_>, seq: Offset) -> Result<bool, Refused> {
+        let Who { pool, account } = who;
+        let key: [Cell; 4] =
+            [pool.clone().cell(), account.cell(), block_of(seq).cell(), seq.cell()];
+        let (rows, _) = self.tables.some::<MemberDeliveryRow>(key, None, 1).await?;
+        Ok(rows.first().is_some_and(|row| state_of(row.state) == DeliveryState::Acknowledged))
+    }
+}

@@ -1,0 +1,207 @@
+//! Uploads: where each is now, a client's history, and its own bytes.
+
+use std::collections::HashMap;
+
+use axum::extract::State;
+use axum::response::Response;
+use http::HeaderMap;
+use infra::http::{AskedPosition, Json, Path, Query, Refused};
+use infra::identity::Caller;
+use infra::table::{Cell, Field as _};
+use schemas::api::{Page, UploadState, UploadView};
+use schemas::event::HeldReason;
+use schemas::id::{AccountId, BatchId, UploadId};
+use schemas::name::PoolName;
+use schemas::problem::Code;
+use schemas::role::{Verdict, judge};
+use schemas::route;
+use schemas::time::LogTime;
+
+use super::content::{self, Content};
+use super::{Paging, Reading};
+use crate::cursor::Cursor;
+use crate::project::{
+    BatchRow, HistoryRow, HistoryWeekRow, UploadRow, held_reason, week_of, window,
+};
+
+pub(super) async fn read(
+    State(reading): State<Reading>,
+    caller: Caller,
+    asked: AskedPosition,
+    Path((pool, upload)): Path<(PoolName, UploadId)>,
+) -> Result<Json<UploadView>, Refused> {
+    let allowed = reading.allow(&caller, &route::READ_UPLOAD, &pool, asked).await?;
+    let row = reading.upload(&pool, upload).await?.ok_or(Code::NotFound)?;
+    if !allowed.covers(row.client) {
+        return Err(Code::NotFound.into());
+    }
+    let mut views = reading.views_of(vec![row]).await?;
+    Ok(Json(views.pop().ok_or(Code::NotFound)?))
+}
+
+pub(super) async fn fetch(
+    State(reading): State<Reading>,
+    caller: Caller,
+    asked: AskedPosition,
+    Path((pool, upload)): Path<(PoolName, UploadId)>,
+    headers: HeaderMap,
+) -> Result<Response, Refused> {
+    let allowed = reading.allow(&caller, &route::FETCH_UPLOAD, &pool, asked).await?;
+    let row = reading.upload(&pool, upload).await?.ok_or(Code::NotFound)?;
+    if !allowed.covers(row.client) {
+        return Err(Code::NotFound.into());
+    }
+    content::serve(reading.blobs.as_ref(), &headers, Content::of_upload(&row), None).await
+}
+
+pub(super) async fn history(
+    State(reading): State<Reading>,
+    caller: Caller,
+    asked: AskedPosition,
+    Path((pool, client)): Path<(PoolName, AccountId)>,
+    Query(paging): Query<Paging>,
+) -> Result<Json<Page<UploadView>>, Refused> {
+    let allowed = reading.allow(&caller, &route::READ_HISTORY, &pool, asked).await?;
+    if !allowed.covers(client) {
+        return Err(Code::NotFound.into());
+    }
+    let limit = paging.limit(reading.limits());
+    let weeks = reading.weeks(&pool, client).await?;
+    let key = |week: i64| vec![pool.clone().cell(), client.cell(), week.cell()];
+    let listed = reading.tables.listed::<HistoryRow>(&weeks, key, paging.cursor()?, limit).await?;
+    let next_cursor = listed.next.map(|cursor| cursor.to_string());
+    let items = reading.views_of(listed.rows).await?;
+    Ok(Json(Page { items, next_cursor }))
+}
+
+/// Like [`history`], over all pools of the client that the caller may see, merged.
+pub(super) async fn client_history(
+    State(reading): State<Reading>,
+    caller: Caller,
+    asked: AskedPosition,
+    Path(client): Path<AccountId>,
+    Query(paging): Query<Paging>,
+) -> Result<Json<Page<UploadView>>, Refused> {
+    reading.wait(asked).await?;
+    let directory = reading.access.directory();
+    directory.catch_up().await?;
+    let mut pools = directory.pools_of(client);
+    pools.retain(|pool| {
+        let member = directory.membership(pool, caller.account);
+        let verdict = judge(route::READ_HISTORY.act, member, caller.platform_admin);
+        verdict == Verdict::Yes || (verdict == Verdict::OwnOnly && client == caller.account)
+    });
+    if pools.is_empty() && client != caller.account && !caller.platform_admin {
+        return Err(Code::NotFound.into());
+    }
+    let limit = paging.limit(reading.limits());
+    let cursor = paging.cursor()?;
+    let mut rows = Vec::new();
+    for pool in &pools {
+        rows.extend(reading.history_after(pool, client, cursor.as_ref(), limit + 1).await?);
+    }
+    rows.sort_by_key(|row| (std::cmp::Reverse(row.at), row.upload));
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let next_cursor = rows.last().filter(|_| more).map(|row| place(row.at, row.upload).to_string());
+    let items = reading.views_of(rows).await?;
+    Ok(Json(Page { items, next_cursor }))
+}
+
+/// The place of an upload in any of its client's histories.
+fn place(at: LogTime, upload: UploadId) -> Cursor {
+    Cursor { bucket: week_of(at.millis()), after: vec![at.cell(), upload.cell()] }
+}
+
+impl Reading {
+    /// An upload of the pool, if it was ever placed.
+    pub(crate) async fn upload(
+        &self,
+        pool: &PoolName,
+        upload: UploadId,
+    ) -> infra::views::Result<Option<HistoryRow>> {
+        upload_of(&self.tables, pool, upload).await
+    }
+
+    async fn weeks(&self, pool: &PoolName, client: AccountId) -> Result<Vec<i64>, Refused> {
+        let key = [pool.clone().cell(), client.cell()];
+        let (rows, _) = self.tables.some::<HistoryWeekRow>(key, None, 10_000).await?;
+        Ok(rows.into_iter().map(|row| row.week).collect())
+    }
+
+    /// Rows of one pool's history after a place that may be another pool's.
+    async fn history_after(
+        &self,
+        pool: &PoolName,
+        client: AccountId,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Vec<HistoryRow>, Refused> {
+        let mut weeks = self.weeks(pool, client).await?;
+        let mut from = None;
+        if let Some(cursor) = cursor {
+            weeks.retain(|week| *week <= cursor.bucket);
+            from = weeks.first().filter(|week| **week == cursor.bucket).map(|_| cursor.clone());
+        }
+        let key = |week: i64| vec![pool.clone().cell(), client.cell(), week.cell()];
+        Ok(self.tables.listed::<HistoryRow>(&weeks, key, from, limit).await?.rows)
+    }
+
+    /// The rows as they are shown: with whether the revision each goes into is out.
+    async fn views_of(&self, rows: Vec<HistoryRow>) -> Result<Vec<UploadView>, Refused> {
+        let mut out: HashMap<BatchId, u32> = HashMap::new();
+        for batch in rows.iter().filter_map(|row| row.batch) {
+            if let std::collections::hash_map::Entry::Vacant(entry) = out.entry(batch) {
+                let row = self.tables.one::<BatchRow>([batch.cell()]).await?;
+                entry.insert(row.map_or(0, |row| row.revision));
+            }
+        }
+        Ok(rows.into_iter().map(|row| view(row, &out)).collect())
+    }
+}
+
+/// An upload of the pool, if it was ever placed.
+pub(crate) async fn upload_of(
+    tables: &crate::Tables,
+    pool: &PoolName,
+    upload: UploadId,
+) -> infra::views::Result<Option<HistoryRow>> {
+    let Some(row) = tables.one::<UploadRow>([upload.cell()]).await? else { return Ok(None) };
+    if row.pool != *pool {
+        return Ok(None);
+    }
+    let week = week_of(row.at.millis());
+    let key: [Cell; 5] =
+        [row.pool.cell(), row.client.cell(), week.cell(), row.at.cell(), upload.cell()];
+    tables.one::<HistoryRow>(key).await
+}
+
+fn view(row: HistoryRow, out: &HashMap<BatchId, u32>) -> UploadView {
+    let held_because = row.held.as_deref().and_then(held_reason);
+    let is_out = row.batch.and_then(|batch| out.get(&batch)).copied() >= row.revision;
+    let state = match held_because {
+        Some(HeldReason::TooFarAhead) => UploadState::Quarantined,
+        Some(_) => UploadState::Held,
+        None if is_out => UploadState::Batched,
+        None => UploadState::Accepted,
+    };
+    UploadView {
+        upload: row.upload,
+        pool: row.pool,
+        client: row.client,
+        update: row.update_id,
+        name: row.name,
+        size_bytes: row.size_bytes,
+        sha256: row.sha256,
+        media_type: row.media_type,
+        observed_at: row.observed_at,
+        received_at: row.received_at,
+        effective_at: row.effective_at,
+        state,
+        window: window(row.window_start, row.window_end, &row.window_kind),
+        late: row.late,
+        batch: row.batch,
+        revision: row.revision,
+        held_because,
+    }
+}

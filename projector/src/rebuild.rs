@@ -1,0 +1,44 @@
+//! The tables made again from the log, beside those that are read.
+
+use infra::log::{Find, Read};
+use infra::views::Views;
+use schemas::event::PoolLocated;
+use schemas::topic::Topic;
+
+use crate::follow::{Folded, Followed};
+use crate::project::Source;
+use crate::run::{Error, prepare};
+
+/// Bytes of records read ahead.
+const AHEAD_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Folds these pools' topics, from where `views` have got to where they end now. Gives the number
+/// of records read.
+pub async fn rebuild(
+    read: &dyn Read,
+    views: &dyn Views,
+    pools: &[PoolLocated],
+) -> Result<u64, Error> {
+    prepare(views).await?;
+    let mut records = 0;
+    for located in pools {
+        let topics =
+            [(&located.batches, Source::Batches), (&located.deliveries, Source::Deliveries)];
+        for (name, source) in topics {
+            let topic = Topic::named(name);
+            let end = read.find(&topic, Find::End).await?;
+            let pool = located.name.clone();
+            let (mut followed, from) = Followed::open(read, views, &topic, pool, source).await?;
+            let mut tail = read.tail(AHEAD_BYTES_MAX).await?;
+            tail.watch(&topic, Some(from));
+            while followed.next() < end.next {
+                let chunk = tail.next().await?;
+                records += chunk.records.len() as u64;
+                let mut folded = Folded::new();
+                followed.fold(&chunk, &mut folded)?;
+                folded.apply(views).await?;
+            }
+        }
+    }
+    Ok(records)
+}

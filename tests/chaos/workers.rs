@@ -1,0 +1,79 @@
+//! Workers: some honest, some that fall asleep over their lease and wake up too late.
+
+use std::time::Duration;
+
+use client::{Offer, Source};
+use schemas::api::{Claim, Lease};
+use schemas::digest::Digest;
+use schemas::file::{FileRef, manifest_digest};
+use tokio_util::sync::CancellationToken;
+
+use super::history::Offered;
+use super::load::{Person, unexpected, wrong};
+use crate::random::Random;
+
+/// Longer than a lease of the pool lasts.
+const ASLEEP: Duration = Duration::from_millis(2_600);
+
+/// Works until told to stop.
+pub(super) async fn work(person: Person, mut random: Random, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        let claim = Claim { claim: client::fresh::claim(), wait_ms: 500 };
+        match person.client.claim(&person.pool, &claim).await {
+            Ok(Some(lease)) => {
+                if let Err(error) = work_on(&person, &lease, &mut random).await {
+                    fenced(&person, &error);
+                }
+            }
+            Ok(None) => {}
+            Err(error) => unexpected(&person, &error),
+        }
+    }
+}
+
+/// Being too late is what this is about; anything else is judged as usual.
+fn fenced(person: &Person, error: &client::Error) {
+    use schemas::problem::Code;
+    if !matches!(error.code(), Some(Code::StaleLease | Code::ResultExists)) {
+        unexpected(person, error);
+    }
+}
+
+async fn work_on(person: &Person, lease: &Lease, random: &mut Random) -> client::Result<()> {
+    let Person { client, pool, .. } = person;
+    client.renew(pool, lease.batch, lease.epoch).await?;
+    let files = manifest(person, lease).await?;
+    let file = &files[usize::try_from(random.within(0..files.len() as u64)).unwrap()];
+    let to = person.folder.join(format!("{}.input", file.upload));
+    client.fetch_batch_file(pool, lease.batch, file, &to).await?;
+    let asleep = random.percent(10);
+    let mut text: String = files.iter().map(|file| format!("{}\n", file.sha256)).collect();
+    if asleep {
+        tokio::time::sleep(ASLEEP).await;
+        text.push_str("made half asleep\n");
+    } else if random.percent(5) {
+        return client.fail(pool, lease.batch, lease.epoch, "not today", true).await;
+    }
+    // Which worker made it can be told, so that no two results are alike by chance.
+    text.push_str(&lease.epoch.to_string());
+    let source = Source::bytes(text.into_bytes());
+    let sha256 = source.sha256();
+    let offer = Offer::new("sum.txt".parse().unwrap(), "text/plain".parse().unwrap(), source);
+    client.offer_result(pool, lease, &offer).await?;
+    let (batch, revision) = (lease.batch, lease.revision);
+    person.notes.note(|history| history.offered.push(Offered { batch, revision, sha256 }));
+    Ok(())
+}
+
+/// The files of the leased revision; its digest is checked as any worker can.
+async fn manifest(person: &Person, lease: &Lease) -> client::Result<Vec<FileRef>> {
+    let files = person.client.whole_manifest(&person.pool, lease.batch, lease.revision).await?;
+    let mut digest: Option<Digest> = None;
+    for page in files.chunk_by(|a, b| a.page == b.page) {
+        digest = Some(manifest_digest(digest, page.iter().map(|file| &file.file)));
+    }
+    if digest != Some(lease.manifest_sha256) {
+        wrong(person, "a manifest is not the one that was leased");
+    }
+    Ok(files.into_iter().map(|file| file.file).collect())
+}

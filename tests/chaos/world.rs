@@ -1,0 +1,201 @@
+//! A server, a pool and its people, and the way from chaos to quiet.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use client::Client;
+use schemas::api::{CreatePool, WindowState};
+use schemas::id::AccountId;
+use schemas::name::PoolName;
+use schemas::policy::{OnJoin, PolicyAsk, WindowsAsk};
+use schemas::role::{Role, RoleSet};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::history::Recorder;
+use super::judge::{Violation, judge};
+use super::load::{Person, patience, receive, receive_pending, send};
+use super::workers::work;
+use super::{dump, history};
+use crate::random::Random;
+use crate::server::{Server, Setup};
+
+/// Contributors; the last two never send.
+const CLIENTS: u64 = 10;
+const SENDERS: u64 = 8;
+const WORKERS: u64 = 2;
+/// How long the system may take to come to rest once it is left alone.
+const QUIET_MAX: Duration = Duration::from_secs(60);
+
+pub(super) struct World {
+    pub(super) server: Server,
+    pub(super) notes: Recorder,
+    random: Random,
+    pool: PoolName,
+    owner: Client,
+    members: Vec<Person>,
+    workers: Vec<Person>,
+    folder: tempfile::TempDir,
+}
+
+/// The load while it runs.
+pub(super) struct Load {
+    stop_sending: CancellationToken,
+    stop_all: CancellationToken,
+    senders: JoinSet<()>,
+    others: JoinSet<()>,
+}
+
+/// Windows of two seconds that wait for nobody longer than another two; leases of two seconds.
+fn policy() -> PolicyAsk {
+    PolicyAsk {
+        windows: Some(WindowsAsk::Tumbling { period_ms: Some(2_000), origin: None }),
+        update_every_ms: Some(2_000),
+        quantile_permille: Some(700),
+        disorder_ms: Some(300),
+        grace_ms: Some(200),
+        max_wait_ms: Some(2_000),
+        activity_ms: Some(10_000),
+        late_debounce_ms: Some(500),
+        lease_ms: Some(2_000),
+        lease_confirm_ms: Some(1_500),
+        attempts_max: Some(100),
+        part_files_max: Some(200),
+        on_join: Some(OnJoin::All),
+        ..PolicyAsk::default()
+    }
+}
+
+impl World {
+    /// A server with a pool and its people, faults armed from the first start on.
+    pub(super) async fn new(seed: u64, faults: &str, log: Option<String>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut setup = Setup::new(&folder.path().join("data")).faults("volatile");
+        setup.log = log;
+        let mut server = Server::start(setup);
+        let client = server.client().patience(patience());
+        let owner = client.sign_up(&"owner".parse().unwrap(), "owner's password").await.unwrap();
+        let owner = client.clone().signed_in(&owner.access_token);
+        let pool: PoolName = format!("chaos-{seed}").parse().unwrap();
+        let ask = CreatePool { name: pool.clone(), policy: policy() };
+        owner.create_pool(&ask).await.unwrap();
+        let notes = Recorder::default();
+        let mut people = Vec::new();
+        for number in 0..CLIENTS + WORKERS {
+            let role = if number < CLIENTS { Role::Contributor } else { Role::Processor };
+            let name = format!("person-{number}").parse().unwrap();
+            let signed_in = client.sign_up(&name, "a long password").await.unwrap();
+            let account = signed_in.user_id;
+            owner.add_member(&pool, account, RoleSet::of(&[role])).await.unwrap();
+            let own: PathBuf = folder.path().join(name.as_str());
+            std::fs::create_dir(&own).unwrap();
+            let client = client.clone().signed_in(&signed_in.access_token);
+            let (pool, notes) = (pool.clone(), notes.clone());
+            people.push(Person { account, client, pool, folder: own, notes });
+        }
+        let workers = people.split_off(usize::try_from(CLIENTS).unwrap());
+        if !faults.is_empty() {
+            server.stop();
+            server.rearm(&format!("volatile {faults}"));
+            assert!(server.again(), "{}", server.log_tail());
+        }
+        let random = Random::new(seed);
+        Self { server, notes, random, pool, owner, members: people, workers, folder }
+    }
+
+    /// Begins to send, receive and work.
+    pub(super) fn load(&mut self) -> Load {
+        let (stop_sending, stop_all) = (CancellationToken::new(), CancellationToken::new());
+        let (mut senders, mut others) = (JoinSet::new(), JoinSet::new());
+        for (number, member) in (0..).zip(&self.members) {
+            let random = self.random.fork(number);
+            if number < SENDERS {
+                senders.spawn(send(member.clone(), random.clone(), stop_sending.clone()));
+            }
+            others.spawn(receive(member.clone(), random, stop_all.clone()));
+        }
+        for (number, worker) in (100..).zip(&self.workers) {
+            others.spawn(work(worker.clone(), self.random.fork(number), stop_all.clone()));
+        }
+        Load { stop_sending, stop_all, senders, others }
+    }
+
+    /// Kills the server at random moments, so many times.
+    pub(super) async fn kill(&mut self, kills: u32) {
+        for _ in 0..kills {
+            let lives = Duration::from_millis(self.random.within(200..1_500));
+            tokio::time::sleep(lives).await;
+            self.server.kill();
+            assert!(self.server.again(), "it does not start: {}", self.server.log_tail());
+        }
+    }
+
+    /// Lets the load end and the system come to rest; gives all promises that were broken.
+    pub(super) async fn settle(mut self, mut load: Load) -> Vec<Violation> {
+        load.stop_sending.cancel();
+        while load.senders.join_next().await.is_some() {}
+        let rests = tokio::time::timeout(QUIET_MAX, self.rest()).await.is_ok();
+        load.stop_all.cancel();
+        while load.others.join_next().await.is_some() {}
+        for member in &self.members {
+            while receive_pending(member).await.is_ok_and(|received| received > 0) {}
+        }
+        let members: Vec<AccountId> = self.members.iter().map(|member| member.account).collect();
+        let mut dump = dump::ask(&self.owner, &self.pool, &members).await;
+        let ended = self.server.stop();
+        assert!(ended.is_some_and(|status| status.success()), "{}", self.server.log_tail());
+        dump::read_log(&self.server, &self.pool, &mut dump);
+        let mut broken = self.notes.read(|history| judge(history, &dump));
+        if !rests {
+            let what = format!("not at rest after {QUIET_MAX:?}");
+            broken.push(Violation { promise: 1, what });
+        }
+        if !broken.is_empty() {
+            self.keep();
+        }
+        broken
+    }
+
+    /// Closes what is open and waits until every batch has its result.
+    async fn rest(&self) {
+        loop {
+            // Nothing open is what is wanted.
+            _ = self.owner.close_window(&self.pool, None).await;
+            if self.is_at_rest().await.unwrap_or(false) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    async fn is_at_rest(&self) -> client::Result<bool> {
+        let page = client::PageAsk { cursor: None, limit: Some(1_000) };
+        let windows = self.owner.windows(&self.pool, &page).await?.items;
+        if windows.iter().any(|w| w.state == WindowState::Open && w.files > 0) {
+            return Ok(false);
+        }
+        for member in &self.members {
+            let history = member.client.history(&self.pool, member.account, &page).await?.items;
+            if history.iter().any(|u| u.state == schemas::api::UploadState::Accepted) {
+                return Ok(false);
+            }
+        }
+        let batches = self.owner.batches(&self.pool, &page).await?.items;
+        Ok(batches.iter().all(|batch| batch.result_revision == Some(batch.revision)))
+    }
+
+    /// What the clients have written down so far, in figures.
+    pub(super) fn figures(&self) -> String {
+        self.notes.read(|h: &history::History| {
+            let (acked, results, received) = (h.acked.len(), h.offered.len(), h.received.len());
+            format!("{acked} files acknowledged, {results} results taken, {received} received")
+        })
+    }
+
+    /// Keeps the folder for whoever looks.
+    #[allow(clippy::print_stderr, reason = "of a test that fails")]
+    fn keep(&mut self) {
+        self.folder.disable_cleanup(true);
+        eprintln!("the data is kept in {}", self.folder.path().display());
+    }
+}

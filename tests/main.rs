@@ -1,0 +1,4 @@
+//! The proof: stories, refusals, chaos and house rules, against the built binary.
+
+mod chaos;
+mod tidy;
