@@ -7,7 +7,8 @@ use client::{Client, fresh};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use schemas::api::Lease;
 use schemas::file::FileRef;
-use schemas::name::PoolName;
+use schemas::id::UploadId;
+use schemas::name::{FileName, PoolName};
 use schemas::problem::Code;
 
 use crate::batch::{InputFile, inputs};
@@ -74,7 +75,7 @@ pub(crate) async fn gather(
     let made = tokio::fs::create_dir_all(&inputs).await;
     made.map_err(|source| Trouble::Folder(client::Error::Local { path: inputs.clone(), source }))?;
     let fetch = |file: FileRef| {
-        let path = inputs.join(local_name(&file));
+        let path = inputs.join(local_name(&file.name, file.upload));
         async move {
             if !path.exists() {
                 let fetched = client.fetch_batch_file(pool, lease.batch, &file, &path).await;
@@ -109,13 +110,13 @@ async fn patient_manifest(
 
 /// The upload's id, which is unique, and the extension of the client's name, by which programs
 /// tell what a file is.
-fn local_name(file: &FileRef) -> String {
-    let extension = file.name.extension();
+fn local_name(name: &FileName, upload: UploadId) -> String {
+    let extension = name.extension();
     let is_plain = extension.bytes().all(|byte| byte.is_ascii_alphanumeric());
     if is_plain && (1..=EXTENSION_BYTES_MAX).contains(&extension.len()) {
-        format!("{}.{extension}", file.upload)
+        format!("{upload}.{extension}")
     } else {
-        file.upload.to_string()
+        upload.to_string()
     }
 }
 
@@ -126,8 +127,9 @@ mod tests {
     #[test]
     fn names_in_the_folder_are_ours() {
         let check = |name: &str, ending: &str| {
-            let file = FileRef { name: name.parse().unwrap(), ..crate::tests::file(b"x") };
-            assert_eq!(local_name(&file), format!("{}{ending}", file.upload), "{name}");
+            let upload = UploadId::from_bits(7);
+            let local = local_name(&name.parse().unwrap(), upload);
+            assert_eq!(local, format!("{upload}{ending}"), "{name}");
         };
         check("a.CSV", ".csv");
         check("a.tar.gz", ".gz");

@@ -26,8 +26,6 @@ mod gather;
 mod manifest;
 mod renew;
 mod run;
-#[cfg(test)]
-mod tests;
 mod work;
 
 pub use batch::{Batch, Failed, InputFile, Output};

@@ -80,9 +80,12 @@ mod tests {
     use super::*;
     use std::sync::{Arc, Mutex};
 
+    use client::Refusal;
     use schemas::problem::Code;
 
-    use crate::tests::refused;
+    fn refused(code: Code) -> client::Error {
+        client::Error::Refused(Box::new(Refusal { problem: code.into(), retry_after: None }))
+    }
 
     /// When renewals were made, in seconds, with these answers to them; then nothing is answered.
     #[allow(clippy::disallowed_methods, reason = "the paused clock of the test itself")]

@@ -39,9 +39,7 @@ impl Worker {
         let (batch, revision) = (lease.batch, lease.revision);
         let held = Held::new(&self.client, &self.pool, lease);
         match self.finish(lease, &held, handler).await {
-            Ok(()) => {
-                Ok(Ended::Published { batch, revision, result: ResultId::of(batch, revision) })
-            }
+            Ok(result) => Ok(Ended::Published { batch, revision, result }),
             Err(Unfinished::Lost) => Ok(Ended::Lost { batch, revision }),
             Err(Unfinished::Failed(failed)) => {
                 self.give_back(lease, &failed).await?;
@@ -60,7 +58,7 @@ impl Worker {
         lease: &Lease,
         held: &Held,
         handler: impl Fn(Batch) -> F,
-    ) -> Result<(), Unfinished>
+    ) -> Result<ResultId, Unfinished>
     where
         F: Future<Output = Result<Output, Failed>>,
     {
@@ -71,13 +69,13 @@ impl Worker {
             offer = self.compute(lease, folder.path(), handler) => offer?,
         };
         // From here on the server judges: the lease also ends when it takes the result.
-        self.publish(lease, held, &offer).await?;
+        let result = self.publish(lease, held, &offer).await?;
         // Thousands of files may lie in it.
         let removed = tokio::task::spawn_blocking(move || folder.close()).await;
         if let Ok(Err(error)) = removed {
             tracing::warn!(%error, "a temporary folder was left");
         }
-        Ok(())
+        Ok(result)
     }
 
     async fn compute<F>(
@@ -135,10 +133,15 @@ impl Worker {
     }
 
     /// Offers the result until the server has judged it, under one key.
-    async fn publish(&self, lease: &Lease, held: &Held, offer: &Offer) -> Result<(), Unfinished> {
+    async fn publish(
+        &self,
+        lease: &Lease,
+        held: &Held,
+        offer: &Offer,
+    ) -> Result<ResultId, Unfinished> {
         loop {
             match self.client.offer_result(&self.pool, lease, offer).await {
-                Ok(_) => return Ok(()),
+                Ok(receipt) => return Ok(receipt.result),
                 Err(error) if error.retryable() && held.is_lost() => return Err(Unfinished::Lost),
                 Err(error) if error.retryable() && !self.is_stopping() => {
                     tracing::warn!(%error, "the result cannot be offered now");

@@ -3,12 +3,21 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use axum::response::IntoResponse as _;
 
 use schemas::id::ResultId;
+use schemas::problem::Code;
+use serde_json::json;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::*;
-use crate::Ended;
+use crate::fake::{Asked, BATCH, Server, hang, hasty, joined, lease, manifest_sha256, refuse};
+use worker::client::Patience;
+use worker::{Batch, Ended, Failed, Output};
 
 const PUBLISHED: Ended =
     Ended::Published { batch: BATCH, revision: 2, result: ResultId::from_bits(0) };

@@ -1,7 +1,4 @@
-//! The worker against a small server with one batch, and what each test has it do otherwise.
-
-mod ends;
-mod gathers;
+//! A server with one batch, and what each test has it do otherwise.
 
 use std::collections::BTreeMap;
 use std::future::IntoFuture as _;
@@ -12,7 +9,6 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use client::{Error, Patience, Refusal};
 use schemas::digest::Digest;
 use schemas::file::{FileRef, manifest_digest};
 use schemas::id::{AccountId, BatchId, UploadId};
@@ -21,8 +17,9 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
+use worker::client::Patience;
 
-use crate::{Batch, Client, Failed, Output, Worker};
+use worker::{Batch, Client, Failed, Output, Worker};
 
 pub(crate) const BATCH: BatchId = BatchId::from_bits(7);
 
@@ -46,10 +43,6 @@ pub(crate) fn file(content: &[u8]) -> FileRef {
         clamped: false,
         quarantined: false,
     }
-}
-
-pub(crate) fn refused(code: Code) -> Error {
-    Error::Refused(Box::new(Refusal { problem: code.into(), retry_after: None }))
 }
 
 /// A request: what it is for, by the last part of its path, its query and its body.
@@ -142,10 +135,10 @@ impl Server {
         let [alpha, beta] = [&b"alpha"[..], b"beta"].map(file);
         Some(match &*asked.what {
             "claims" => lease(count as u64 + 1, 600_000),
-            "manifest" if asked.uri.query().is_none() => page(1, &alpha, Some("more")),
+            "manifest" if asked.uri.query() == Some("revision=2") => page(1, &alpha, Some("more")),
             "manifest" => page(2, &beta, None),
             "renew" | "fail" => StatusCode::OK.into_response(),
-            "result" => StatusCode::CREATED.into_response(),
+            "result" => receipt(&asked.body),
             upload if upload == alpha.upload.to_string() => b"alpha".into_response(),
             _ => b"beta".into_response(),
         })
@@ -185,6 +178,15 @@ pub(crate) fn lease(epoch: u64, lease_ms: u64) -> Response {
         "attempt": 1, "expires_at": "2026-11-21T10:40:00Z", "lease_ms": lease_ms,
     });
     (StatusCode::CREATED, lease.to_string()).into_response()
+}
+
+fn receipt(body: &[u8]) -> Response {
+    let receipt = json!({
+        "result": schemas::id::ResultId::of(BATCH, 2), "batch": BATCH, "revision": 2,
+        "name": "r", "media_type": "text/plain", "size_bytes": body.len(),
+        "sha256": Digest::of(body), "repeated": false,
+    });
+    (StatusCode::CREATED, receipt.to_string()).into_response()
 }
 
 pub(crate) fn page(page: u32, file: &FileRef, next: Option<&str>) -> Response {
