@@ -39,6 +39,7 @@ pub(crate) struct Call<'a> {
     body: Body,
     repeat: Repeat,
     silence_max: Duration,
+    even_pending: bool,
 }
 
 enum Body {
@@ -56,7 +57,7 @@ impl<'a> Call<'a> {
         };
         let silence_max = client.bounds().silence_max;
         let (headers, body) = (HeaderMap::new(), Body::Empty);
-        Self { client, method, url, headers, body, repeat, silence_max }
+        Self { client, method, url, headers, body, repeat, silence_max, even_pending: false }
     }
 
     /// Within this pool: a read sees what this client has written there.
@@ -102,6 +103,12 @@ impl<'a> Call<'a> {
     /// May be silent for this much longer than others: it waits for something.
     pub(crate) fn waits(mut self, wait: Duration) -> Self {
         self.silence_max += wait;
+        self
+    }
+
+    /// Takes what is answered before the outcome is known (202) as the answer.
+    pub(crate) fn even_pending(mut self) -> Self {
+        self.even_pending = true;
         self
     }
 
@@ -240,7 +247,7 @@ impl<'a> Call<'a> {
             self.client.note_position(position);
         }
         match response.status() {
-            StatusCode::ACCEPTED => Err(Error::Pending),
+            StatusCode::ACCEPTED if !self.even_pending => Err(Error::Pending),
             status if status.is_success() => Ok(response),
             _ => Err(refusal(response, self.silence_max).await),
         }

@@ -37,8 +37,6 @@ mod retry;
 mod source;
 pub mod spool;
 mod sse;
-#[cfg(test)]
-mod tests;
 mod uploads;
 mod work;
 

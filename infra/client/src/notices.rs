@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use reqwest::header::{ACCEPT, HeaderName};
-use schemas::api::Notice;
+use schemas::api::{Notice, Noticed};
 use schemas::name::PoolName;
 use schemas::route;
 
@@ -130,7 +130,9 @@ impl Listening {
     fn hear(&mut self, bytes: &[u8]) -> Result<()> {
         let events = self.parser.push(bytes);
         for event in events.map_err(|error| Error::Unreadable(error.to_string()))? {
-            if let Ok(notice) = serde_json::from_str(&event.data) {
+            if let Ok(Noticed { position, notice }) = serde_json::from_str(&event.data) {
+                // What is heard can be read, whichever instance answers.
+                self.client.note_position(&position);
                 self.waiting.push_back(Heard::Notice { id: event.id, notice });
             }
         }

@@ -12,12 +12,12 @@ use schemas::time::EffectiveAt;
 
 use crate::client::{Client, PageAsk};
 use crate::error::Result;
+use crate::fresh;
 
 impl Client {
-    /// Makes a pool; the caller is its owner. Not repeated when its outcome is unknown: look for
-    /// the pool then.
+    /// Makes a pool; the caller is its owner.
     pub async fn create_pool(&self, ask: &CreatePool) -> Result<PoolView> {
-        self.call(route::CREATE_POOL, &[]).json(ask).answer().await
+        self.call(route::CREATE_POOL, &[]).json(ask).key(&fresh::key()).answer().await
     }
 
     /// The pools the caller is in.
@@ -61,9 +61,10 @@ impl Client {
         self.pool_call(route::REMOVE_MEMBER, pool, &[&account]).done().await
     }
 
-    /// Issues a join token. Not repeated when its outcome is unknown: there could be two then.
+    /// Issues a join token. Not repeated when its outcome is unknown: there could be two then. One
+    /// that is not good yet becomes so shortly.
     pub async fn issue_token(&self, pool: &PoolName, ask: &IssueToken) -> Result<IssuedToken> {
-        self.pool_call(route::ISSUE_TOKEN, pool, &[]).json(ask).answer().await
+        self.pool_call(route::ISSUE_TOKEN, pool, &[]).json(ask).even_pending().answer().await
     }
 
     /// Redeems a join token. Not repeated when its outcome is unknown: it could be used up twice.

@@ -1,5 +1,7 @@
 //! Calls that send files, and those that say what became of them.
 
+use std::path::Path;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use reqwest::header::{CONTENT_TYPE, HeaderName};
@@ -12,6 +14,7 @@ use schemas::time::{ObservedAt, SentAt};
 
 use crate::client::{Client, PageAsk};
 use crate::error::Result;
+use crate::fetch::Wanted;
 use crate::fresh;
 use crate::multipart::Multipart;
 use crate::source::{Progress, Source};
@@ -132,6 +135,19 @@ impl Client {
     /// Where an upload is now.
     pub async fn read_upload(&self, pool: &PoolName, upload: UploadId) -> Result<UploadView> {
         self.pool_call(route::READ_UPLOAD, pool, &[&upload]).answer().await
+    }
+
+    /// Fetches the bytes of an upload to `to`: one's own, or anyone's for those who may.
+    pub async fn fetch_upload(
+        &self,
+        pool: &PoolName,
+        upload: &UploadView,
+        to: &Path,
+        progress: &Progress,
+    ) -> Result<()> {
+        let call = self.pool_call(route::FETCH_UPLOAD, pool, &[&upload.upload]);
+        let wanted = Wanted { size_bytes: upload.size_bytes, sha256: upload.sha256 };
+        self.fetch(call, wanted, to, progress).await
     }
 
     /// A client's uploads in a pool, newest first.

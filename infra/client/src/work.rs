@@ -4,9 +4,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use reqwest::header::CONTENT_TYPE;
-use schemas::api::{BatchView, Claim, Fail, Lease, ManifestView, Page, Renew};
+use schemas::api::{
+    BatchFile, BatchView, Claim, Fail, Lease, ManifestView, Page, Renew, ResultReceipt,
+};
 use schemas::file::FileRef;
-use schemas::id::{BatchId, ResultId};
+use schemas::id::BatchId;
 use schemas::name::{FileName, IdempotencyKey, MediaType, PoolName};
 use schemas::route;
 
@@ -51,15 +53,38 @@ impl Client {
         self.pool_call(route::READ_BATCH, pool, &[&batch]).answer().await
     }
 
-    /// A page of the files of a batch. It is of the newest revision: an older one's manifest is
-    /// the beginning of it.
+    /// A page of the files of a revision of a batch.
     pub async fn manifest(
         &self,
         pool: &PoolName,
         batch: BatchId,
+        revision: u32,
         page: &PageAsk,
     ) -> Result<ManifestView> {
-        self.pool_call(route::READ_MANIFEST, pool, &[&batch]).page(page).answer().await
+        self.pool_call(route::READ_MANIFEST, pool, &[&batch])
+            .query("revision", Some(revision))
+            .page(page)
+            .answer()
+            .await
+    }
+
+    /// All files of a revision of a batch, in the manifest's order. Whether they are what was
+    /// announced, [`schemas::file::manifest_digest`] tells.
+    pub async fn whole_manifest(
+        &self,
+        pool: &PoolName,
+        batch: BatchId,
+        revision: u32,
+    ) -> Result<Vec<BatchFile>> {
+        let (mut files, mut page) = (Vec::new(), PageAsk::default());
+        loop {
+            let view = self.manifest(pool, batch, revision, &page).await?;
+            files.extend(view.items);
+            page.cursor = view.next_cursor;
+            if page.cursor.is_none() {
+                return Ok(files);
+            }
+        }
     }
 
     /// Fetches one file of a batch to `to`.
@@ -113,7 +138,7 @@ impl Client {
         pool: &PoolName,
         lease: &Lease,
         offer: &Offer,
-    ) -> Result<ResultId> {
+    ) -> Result<ResultReceipt> {
         let source = offer.source.clone();
         self.pool_call(route::OFFER_RESULT, pool, &[&lease.batch])
             .query("name", Some(&offer.name))
@@ -124,8 +149,7 @@ impl Client {
             .header(CONTENT_TYPE, offer.media_type.as_str())
             .header(CONTENT_DIGEST, &digest_field(source.sha256()))
             .stream(source.size_bytes(), &Progress::none(), move || source.chunks())
-            .done()
-            .await?;
-        Ok(ResultId::of(lease.batch, lease.revision))
+            .answer()
+            .await
     }
 }

@@ -12,8 +12,6 @@ mod record;
 
 pub use flush::Flushed;
 pub use item::{Item, ItemFacts};
-#[cfg(test)]
-pub(crate) use record::Record;
 pub use record::RefusedItem;
 
 use std::fs::{self, File, TryLockError};

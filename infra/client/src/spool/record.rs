@@ -20,16 +20,16 @@ const LEFTOVER_AGE: Duration = Duration::from_hours(24);
 
 /// An update under way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Record {
+pub(super) struct Record {
     /// Names the update, however often it is sent.
-    pub(crate) key: IdempotencyKey,
+    pub(super) key: IdempotencyKey,
     /// When it was first sent.
-    pub(crate) sent_at: SentAt,
+    pub(super) sent_at: SentAt,
     /// What it consists of.
-    pub(crate) items: Vec<IdempotencyKey>,
+    pub(super) items: Vec<IdempotencyKey>,
     /// Set once the server's receipt is here: from then on nothing is sent, only put away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) received: Option<Vec<RefusedItem>>,
+    pub(super) received: Option<Vec<RefusedItem>>,
 }
 
 /// A file the server will not take.
@@ -43,23 +43,23 @@ pub struct RefusedItem {
 
 /// What was put away.
 #[derive(Debug, Default)]
-pub(crate) struct Settled {
-    pub(crate) sent: usize,
-    pub(crate) refused: Vec<RefusedItem>,
+pub(super) struct Settled {
+    pub(super) sent: usize,
+    pub(super) refused: Vec<RefusedItem>,
 }
 
 /// An update to be sent.
 #[derive(Debug)]
-pub(crate) struct Pending {
-    pub(crate) record: Record,
-    pub(crate) items: Vec<Item>,
+pub(super) struct Pending {
+    pub(super) record: Record,
+    pub(super) items: Vec<Item>,
     /// Whether it has never been sent before.
-    pub(crate) is_new: bool,
+    pub(super) is_new: bool,
 }
 
 impl Spool {
     /// Finishes what an earlier process had a receipt for, and clears up after it.
-    pub(crate) fn recover(&self, pool: &PoolName) -> Result<Settled> {
+    pub(super) fn recover(&self, pool: &PoolName) -> Result<Settled> {
         self.sweep()?;
         match self.record(pool)? {
             Some(Record { received: Some(refused), items, .. }) => {
@@ -70,7 +70,7 @@ impl Spool {
     }
 
     /// The update that an earlier flush left, or else a new one of what waits, written down.
-    pub(crate) fn next(&self, pool: &PoolName, files_max: usize) -> Result<Option<Pending>> {
+    pub(super) fn next(&self, pool: &PoolName, files_max: usize) -> Result<Option<Pending>> {
         if let Some(record) = self.record(pool)? {
             let items = record.items.iter().map(|key| self.sent_item(key)).collect::<Result<_>>();
             return Ok(Some(Pending { record, items: items?, is_new: false }));
@@ -110,7 +110,7 @@ impl Spool {
     }
 
     /// The server's receipt is here: that is written down first, then acted on.
-    pub(crate) fn received(
+    pub(super) fn received(
         &self,
         pool: &PoolName,
         record: Record,
@@ -143,7 +143,7 @@ impl Spool {
     }
 
     /// Moves what the server will not take to `refused/`.
-    pub(crate) fn put_aside(&self, refused: &[RefusedItem]) -> Result<()> {
+    pub(super) fn put_aside(&self, refused: &[RefusedItem]) -> Result<()> {
         let aside = self.folder.join("refused");
         for refused in refused {
             let why = aside.join(format!("{}.why.json", refused.key));
@@ -162,16 +162,16 @@ impl Spool {
     }
 
     /// Forgets the update under way.
-    pub(crate) fn dissolve(&self, pool: &PoolName) -> Result<()> {
+    pub(super) fn dissolve(&self, pool: &PoolName) -> Result<()> {
         item::remove(&self.record_path(pool))?;
         self.sync()
     }
 
-    pub(crate) fn record(&self, pool: &PoolName) -> Result<Option<Record>> {
+    fn record(&self, pool: &PoolName) -> Result<Option<Record>> {
         item::read_json(&self.record_path(pool))
     }
 
-    pub(crate) fn write_record(&self, pool: &PoolName, record: &Record) -> Result<()> {
+    fn write_record(&self, pool: &PoolName, record: &Record) -> Result<()> {
         item::write_json(&self.record_path(pool), record)
     }
 

@@ -1,9 +1,4 @@
-//! The client against a small server made for each test.
-
-mod calls;
-mod fetching;
-mod listening;
-mod spooling;
+//! A small server on a port of its own: answers from a script, and writes down what it was asked.
 
 use std::future::IntoFuture as _;
 use std::sync::{Arc, Mutex};
@@ -18,7 +13,7 @@ use schemas::problem::{Code, Problem};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use crate::{Client, Patience};
+use client::{Client, Patience};
 
 /// A server on a port of its own, for as long as it lives.
 pub(crate) struct Fake {
@@ -88,7 +83,7 @@ impl Script {
         Fake::serve(Router::new().fallback(handler)).await
     }
 
-    fn answer(&self, asked: Asked) -> Response {
+    pub(crate) fn answer(&self, asked: Asked) -> Response {
         let mut all = self.asked.lock().unwrap();
         let answer = (self.answers)(all.len(), &asked);
         all.push(asked);

@@ -1,18 +1,21 @@
 //! Repeats, keys, tokens and positions, seen from the server.
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use axum::Router;
 use axum::http::StatusCode;
 use axum::response::IntoResponse as _;
-use schemas::api::{CreatePool, IssueToken};
-use schemas::policy::PolicyAsk;
+use schemas::api::IssueToken;
 use schemas::problem::{Code, Problem};
 use schemas::role::{Role, RoleSet};
 use serde_json::json;
 
-use super::*;
-use crate::{Error, OnInvalid, PageAsk, Progress, Source, Update, UpdateFile, Upload};
+use crate::fake::{Fake, Script, cut, hasty, json, problem, refused};
+use client::{
+    Client, Error, OnInvalid, PageAsk, Patience, Progress, Source, Update, UpdateFile, Upload,
+};
 
 const ID: &str = "0199f3a2-5c1e-7d53-b0a4-3d2f0c7f9a11";
 
@@ -75,15 +78,12 @@ async fn an_upload_whose_answer_was_lost_is_repeated_under_the_same_key() {
 #[tokio::test]
 async fn what_has_no_key_is_repeated_only_when_nothing_was_done() {
     let script = Script::new(|n, _| match n {
-        0 => refused(Code::TooBusy),
+        0 => problem(&Problem { retry_after_s: Some(0), ..Problem::new(Code::TooBusy) }),
         _ => cut(201, b"{", 500),
     });
     let server = script.serve().await;
-    let patience = Patience { wait_max: Duration::from_secs(9), ..hasty() };
-    // The server asks for a second, the shortest time it can name.
-    let client = server.client().patience(patience);
-    let ask = CreatePool { name: "north".parse().unwrap(), policy: PolicyAsk::default() };
-    let error = client.create_pool(&ask).await.unwrap_err();
+    let client = server.client();
+    let error = client.join(&"north".parse().unwrap(), "token").await.unwrap_err();
     assert!(matches!(error, Error::Cut(_)) && error.may_be_done(), "{error}");
     assert_eq!(script.asked().len(), 2);
 }
@@ -140,10 +140,22 @@ async fn other_languages_and_unknown_outcomes() {
     assert_eq!(foreign.to_string(), "the answer was 404: <html>nothing here</html>");
     let unreadable = client.pools(&PageAsk::default()).await.unwrap_err();
     assert!(matches!(unreadable, Error::Unreadable(_)), "{unreadable:?}");
-    let ask = IssueToken { roles: RoleSet::of(&[Role::Listener]), uses_max: 1, expires_in_s: None };
-    let pending = client.issue_token(&"north".parse().unwrap(), &ask).await.unwrap_err();
+    let pool = "north".parse().unwrap();
+    let pending = client.close_window(&pool, None).await.unwrap_err();
     assert!(matches!(pending, Error::Pending), "{pending:?}");
     assert_eq!(script.asked().len(), 3);
+}
+
+#[tokio::test]
+async fn a_join_token_is_not_lost_because_it_is_not_good_yet() {
+    let script = Script::new(|_, _| {
+        let token = json!({"token": "secret", "roles": ["listener"], "uses_max": 1});
+        (StatusCode::ACCEPTED, token.to_string()).into_response()
+    });
+    let server = script.serve().await;
+    let ask = IssueToken { roles: RoleSet::of(&[Role::Listener]), uses_max: 1, expires_in_s: None };
+    let issued = server.client().issue_token(&"north".parse().unwrap(), &ask).await.unwrap();
+    assert_eq!(issued.token, "secret");
 }
 
 #[tokio::test]
@@ -272,5 +284,5 @@ async fn a_probe_tells_a_servers_clock_even_when_it_is_not_ready() {
     let server = script.serve().await;
     let probe = server.client().probe().await.unwrap();
     let server_time = Some("2026-11-21T10:30:00Z".parse().unwrap());
-    assert_eq!(probe, crate::Probe { ready: false, server_time, server: Some("sluice/9".into()) });
+    assert_eq!(probe, client::Probe { ready: false, server_time, server: Some("sluice/9".into()) });
 }

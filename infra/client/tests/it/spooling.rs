@@ -2,18 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
-use axum::http::StatusCode;
-use axum::response::IntoResponse as _;
+use axum::Router;
+use axum::body::Bytes;
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::{IntoResponse as _, Response};
 use schemas::api::UpdateManifest;
 use schemas::digest::Digest;
-use schemas::problem::{FieldError, Problem};
+use schemas::problem::{Code, FieldError, Problem};
 use serde_json::json;
 use tokio::sync::Notify;
 
-use super::*;
-use crate::Progress;
-use crate::spool::{Bounds, Error, Flushed, Item, ItemFacts, Spool};
+use crate::fake::{Asked, Fake, Script, json, problem, refused};
+use client::spool::{Bounds, Error, Flushed, Item, ItemFacts, Spool};
+use client::{Client, Patience, Progress};
 
 const ID: &str = "0199f3a2-5c1e-7d53-b0a4-3d2f0c7f9a11";
 
@@ -147,12 +150,14 @@ async fn killed_after_the_receipt_it_sends_nothing_again() {
     let spool = spool_in(folder.path());
     let script = Script::new(|_, asked| receipt(asked, &[]));
     let server = script.serve().await;
-    let (pool, kept) = ("north".parse().unwrap(), tempfile::tempdir().unwrap());
     for (n, removed) in [&[][..], &["json"], &["json", "data"]].into_iter().enumerate() {
         let items = [add(&spool, "a").await, add(&spool, "b").await];
-        let pending = spool.next(&pool, 9).unwrap().unwrap();
-        let record = super::super::spool::Record { received: Some(vec![]), ..pending.record };
-        spool.write_record(&pool, &record).unwrap();
+        // What a process leaves that is killed right after it wrote down the receipt.
+        let record = json!({
+            "key": "k", "sent_at": "2026-11-21T10:30:00Z", "received": [],
+            "items": items.iter().map(|item| item.key.as_str()).collect::<Vec<_>>(),
+        });
+        std::fs::write(folder.path().join("north.flush.json"), record.to_string()).unwrap();
         for extension in removed {
             std::fs::remove_file(folder.path().join(format!("{}.{extension}", items[0].key)))
                 .unwrap();
@@ -161,7 +166,6 @@ async fn killed_after_the_receipt_it_sends_nothing_again() {
         assert_eq!((flushed.sent, left(folder.path()).len()), (2, 0), "case {n}");
     }
     assert!(script.asked().is_empty());
-    drop(kept);
 }
 
 #[tokio::test]
@@ -272,5 +276,5 @@ async fn it_is_bounded_and_has_one_flusher() {
 
     std::fs::remove_file(spool.data_path(&item.key)).unwrap();
     let flushed = flush(&spool, &server).await.unwrap();
-    assert!(matches!(flushed.left, Some(crate::Error::Local { .. })), "{flushed:?}");
+    assert!(matches!(flushed.left, Some(client::Error::Local { .. })), "{flushed:?}");
 }

@@ -1,14 +1,20 @@
 //! Streams of notices that are cut and come back.
 
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::response::{IntoResponse as _, Response};
 use futures_util::StreamExt as _;
 use schemas::api::Notice;
 use schemas::id::UploadId;
+use schemas::problem::Code;
 
-use super::*;
-use crate::{Error, Heard};
+use crate::fake::{Script, hasty, refused};
+use client::{Error, Heard, Patience};
 
 fn refusal(n: u128) -> String {
-    format!(r#"{{"notice":"refused","upload":"{}"}}"#, UploadId::from_bits(n))
+    let upload = UploadId::from_bits(n);
+    format!(r#"{{"position":"north:{n}","notice":"refused","upload":"{upload}"}}"#)
 }
 
 fn stream(text: String) -> Response {
@@ -30,7 +36,7 @@ async fn a_stream_comes_back_where_it_was() {
     let script = Script::new(move |n, _| match n {
         // Data over two lines, a comment, a kind nobody knows, and an event that is cut off.
         0 => {
-            let (first, second) = whole.split_at(10);
+            let (first, second) = whole.split_at(12);
             stream(format!(
                 ": hi\n\nid: 5\ndata: {first}\ndata: {second}\n\n\
              id: 6\ndata: {{\"notice\":\"eclipse\"}}\n\nid: 7\ndata: half"
@@ -39,7 +45,7 @@ async fn a_stream_comes_back_where_it_was() {
         1 => refused(Code::TooBusy),
         2 => stream(format!("id: 8\ndata: {}\n\n", refusal(2))),
         _ => stream(format!(
-            "data: {{\"notice\":\"removed\",\"account\":\"{}\"}}\n\n",
+            "data: {{\"position\":\"north:9\",\"notice\":\"removed\",\"account\":\"{}\"}}\n\n",
             UploadId::from_bits(9)
         )),
     });

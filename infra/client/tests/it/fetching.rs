@@ -1,13 +1,14 @@
 //! Downloads that are cut, wrong, or begun by someone else.
 
 use axum::http::StatusCode;
-use axum::response::IntoResponse as _;
+use axum::response::{IntoResponse as _, Response};
 use schemas::api::ResultView;
 use schemas::digest::Digest;
+use schemas::problem::Code;
 use serde_json::json;
 
-use super::*;
-use crate::{Error, Progress};
+use crate::fake::{Asked, Script, cut, refused};
+use client::{Error, Progress};
 
 const CONTENT: &[u8] = b"0123456789";
 const ID: &str = "0199f3a2-5c1e-7d53-b0a4-3d2f0c7f9a11";
@@ -24,7 +25,7 @@ fn result() -> ResultView {
 
 /// What a fetch gives and leaves in its folder, and the ranges it asked for.
 struct Outcome {
-    fetched: crate::Result<()>,
+    fetched: client::Result<()>,
     left: Vec<String>,
     ranges: Vec<String>,
     folder: tempfile::TempDir,
