@@ -119,11 +119,12 @@ impl KafkaConfig {
 
     /// Reads many topics, holding about `ahead_bytes_max` bytes.
     ///
-    /// librdkafka stops asking at `queued.max.messages.kbytes`, and one answer, which counts
-    /// compressed bytes, may still come on top.
+    /// librdkafka stops asking at `queued.max.messages.kbytes`, of which it counts keys and values
+    /// only (with headers and its own a record takes about twice that), and one answer, which
+    /// counts compressed bytes, may still come on top: so a quarter of what is allowed.
     pub(super) fn tail(&self, ahead_bytes_max: usize) -> ClientConfig {
         let answer_bytes = (ahead_bytes_max / 16).clamp(16 << 10, 4 << 20);
-        let queued_kib = (ahead_bytes_max / 2 / 1_024).clamp(1, 1 << 20);
+        let queued_kib = (ahead_bytes_max / 4 / 1_024).clamp(1, 1 << 20);
         let mut config = self.client("tail");
         config
             .set("group.id", "sluice-tail") // never joined: it makes the one queue

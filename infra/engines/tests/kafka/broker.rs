@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use tempfile::TempDir;
 
@@ -14,14 +14,16 @@ pub(crate) struct Brokers {
     port: u16,
 }
 
-/// The first port of the next stack: tests of this process run at once.
-static NEXT_PORT: Mutex<u16> = Mutex::new(40_000);
+/// How many stacks this process has started: its tests run at once.
+static STARTED: AtomicU32 = AtomicU32::new(0);
+/// Blocks of ports for stacks, below those that the system gives to outgoing connections.
+const BLOCKS: u32 = 34;
 
 impl Brokers {
     /// Starts `single`, `cluster` or `secure` brokers.
     pub(crate) fn start(mode: &'static str) -> Self {
         let run = tempfile::tempdir().unwrap();
-        let brokers = Self { mode, run, port: free_block() };
+        let brokers = Self { mode, run, port: free_block(mode) };
         brokers.up();
         brokers
     }
@@ -33,12 +35,8 @@ impl Brokers {
 
     /// Where to begin: one address for each broker.
     pub(crate) fn address(&self) -> String {
-        let offsets: &[u16] = match self.mode {
-            "single" => &[92],
-            "secure" => &[492],
-            _ => &[192, 292, 392],
-        };
-        let addresses = offsets.iter().map(|offset| format!("127.0.0.1:{}", self.port + offset));
+        let offsets = offsets(self.mode).iter();
+        let addresses = offsets.map(|offset| format!("127.0.0.1:{}", self.port + offset));
         addresses.collect::<Vec<_>>().join(",")
     }
 
@@ -89,16 +87,24 @@ impl Drop for Brokers {
     }
 }
 
-/// A block of ports of which those that Kafka takes are free.
-fn free_block() -> u16 {
-    let mut next = NEXT_PORT.lock().unwrap();
-    loop {
-        let port = *next;
-        *next += 1_000;
-        assert!(port < 60_000, "no free ports");
-        let free = |offset: u16| TcpListener::bind(("127.0.0.1", port + offset)).is_ok();
-        if [92, 192, 292, 392, 492].into_iter().all(|from| (from..from + 4).all(free)) {
+/// The ports of brokers in their block.
+fn offsets(mode: &str) -> &'static [u16] {
+    match mode {
+        "single" => &[92],
+        "secure" => &[492],
+        _ => &[192, 292, 392],
+    }
+}
+
+/// A block of ports of which those that the brokers take are free.
+fn free_block(mode: &str) -> u16 {
+    let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
+    for _ in 0..BLOCKS {
+        let block = (std::process::id() + STARTED.fetch_add(1, Ordering::Relaxed)) % BLOCKS;
+        let port = 10_000 + 500 * u16::try_from(block).unwrap();
+        if offsets(mode).iter().all(|from| (port + from..port + from + 4).all(free)) {
             return port;
         }
     }
+    panic!("no free ports");
 }
