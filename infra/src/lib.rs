@@ -11,6 +11,8 @@ pub mod faults;
 #[cfg(any(test, feature = "suites"))]
 pub mod faulty;
 pub mod fresh;
+#[cfg(test)]
+mod full_disk_tests;
 pub mod kept;
 #[cfg(test)]
 #[cfg(feature = "faults")]

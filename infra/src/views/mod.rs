@@ -141,7 +141,8 @@ pub trait Views: Debug + Send + Sync {
     async fn create(&self, view: View, tables: &[&'static Table]) -> Result<()>;
 
     /// Applies the writes in order, then the checkpoint. MAY be repeated from any earlier
-    /// checkpoint: a write with a stamp older than its row's does nothing.
+    /// checkpoint: a write with a stamp older than its row's does nothing. A deleted row may have
+    /// no stamp any more: a repeat that goes back before its delete must go on past it.
     async fn apply(&self, view: View, writes: Writes, upto: Checkpoint) -> Result<()>;
 
     /// What is known of a view: which version is read, and how far this version has got.
