@@ -20,7 +20,7 @@ mod draft;
 #[cfg(any(test, feature = "suites"))]
 mod faulty;
 mod sqlite;
-#[cfg(any(test, feature = "suites"))]
+#[cfg(any(test, doc, feature = "suites"))]
 pub mod suite;
 
 pub use answers::{Answered, Answers, Heard, Missed, Subscription};

@@ -9,7 +9,7 @@
 #[cfg(any(test, feature = "suites"))]
 mod faulty;
 mod sqlite;
-#[cfg(any(test, feature = "suites"))]
+#[cfg(any(test, doc, feature = "suites"))]
 pub mod suite;
 
 pub use sqlite::SqliteViews;
