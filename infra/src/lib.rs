@@ -14,6 +14,8 @@ pub mod faults;
 #[cfg(any(test, feature = "suites"))]
 pub mod faulty;
 pub mod fresh;
+#[cfg(test)]
+mod full_disk_tests;
 pub mod http;
 pub mod identity;
 pub mod kept;

@@ -242,7 +242,7 @@ pub struct Scan {
     pub key: Vec<Cell>,
     /// Only rows after this one: its clustering columns beyond `key`.
     pub after: Option<Vec<Cell>>,
-    /// At most so many rows.
+    /// At most so many rows. A back end may give fewer and say that there are more.
     pub limit: usize,
 }
 

@@ -8,7 +8,7 @@
 #[cfg(any(test, feature = "suites"))]
 mod faulty;
 mod folder;
-#[cfg(any(test, feature = "suites"))]
+#[cfg(any(test, doc, feature = "suites"))]
 pub mod suite;
 
 pub use folder::Folder;

@@ -6,7 +6,7 @@
 #[cfg(any(test, feature = "suites"))]
 mod faulty;
 mod sqlite;
-#[cfg(any(test, feature = "suites"))]
+#[cfg(any(test, doc, feature = "suites"))]
 pub mod suite;
 
 pub use sqlite::SqliteKept;
@@ -44,7 +44,8 @@ pub trait Kept: Debug + Send + Sync {
     async fn create(&self, tables: &[&'static Table]) -> Result<()>;
 
     /// Puts a row unless one with its key is there; tells whether it did. The only conditional
-    /// write there is: for the unique user name.
+    /// write there is: for the unique user name. After an error the row may be there: whoever
+    /// repeats it and is told false looks whose it is.
     async fn insert_new(&self, row: Cells) -> Result<bool>;
 
     /// Puts or replaces a row.

@@ -20,7 +20,7 @@ mod draft;
 #[cfg(any(test, feature = "suites"))]
 mod faulty;
 mod sqlite;
-#[cfg(any(test, feature = "suites"))]
+#[cfg(any(test, doc, feature = "suites"))]
 pub mod suite;
 
 pub use answers::{Answered, Answers, Heard, Missed, Subscription};
@@ -136,7 +136,7 @@ pub trait Append: Debug + Send + Sync {
     /// Appends the drafts in order, with nothing of this call's between others' guaranteed only
     /// for a single draft.
     ///
-    /// MUST be durable on return. After [`Error::Unknown`] any prefix may have been appended, now
+    /// There MUST be a draft. It MUST be durable on return. After [`Error::Unknown`] any prefix may have been appended, now
     /// or a little later; after any other error nothing was and nothing will be.
     async fn append(&self, to: &Topic, drafts: Vec<Draft>) -> Result<Appended>;
 
@@ -164,7 +164,9 @@ pub trait Read: Debug + Send + Sync {
 #[async_trait]
 pub trait Tail: Debug + Send {
     /// Reads `topic` from there on; `None` stops. What was read ahead of a topic that is stopped
-    /// or moved MUST NOT come any more.
+    /// or moved MUST NOT come any more. A place that is not in the topic (of another topic's id,
+    /// beyond the end, before the oldest record kept of one that is not compacted) is
+    /// [`Error::Gap`] from `next`.
     fn watch(&mut self, topic: &Topic, from: Option<Position>);
 
     /// The next chunk of any watched topic; waits for one. MUST be fair: a topic with much to read

@@ -9,7 +9,7 @@
 #[cfg(any(test, feature = "suites"))]
 mod faulty;
 mod sqlite;
-#[cfg(any(test, feature = "suites"))]
+#[cfg(any(test, doc, feature = "suites"))]
 pub mod suite;
 
 pub use sqlite::{SqliteViews, TableDifference, differences};
@@ -142,6 +142,8 @@ pub trait Views: Debug + Send + Sync {
 
     /// Applies the writes in order, then the checkpoints, one per topic they came from. MAY be
     /// repeated from any earlier checkpoint: a write with a stamp older than its row's does nothing.
+    /// A deleted row may have no stamp any more: a repeat that goes back before its delete must go on
+    /// past it.
     async fn apply(&self, view: View, writes: Writes, upto: Vec<Checkpoint>) -> Result<()>;
 
     /// What is known of a view: which version is read, and how far this version has got.

@@ -62,6 +62,7 @@ pub(super) async fn a_put_that_is_dropped_leaves_nothing(rig: &mut dyn Rig) {
         expect_none(rig, &key).await;
     }
     // It is dropped at some moment, also while it is being made durable.
+    let mut keys = Vec::new();
     for polls in 0..40 {
         let key = rig.fresh("dropped");
         let blobs = rig.blobs();
@@ -79,11 +80,16 @@ pub(super) async fn a_put_that_is_dropped_leaves_nothing(rig: &mut dyn Rig) {
         drop(put);
         if done {
             expect(rig, &key, &bytes).await;
-            continue;
+        } else {
+            keys.push(key);
         }
-        // What was under way at that moment may take a little to be undone.
+    }
+    // What was under way at such a moment may take a little to be undone.
+    let after = rig.fresh("after");
+    put(rig, &after, 1, 1_000_000).await;
+    for key in &keys {
         soon(async {
-            while rig.blobs().stat(&key).await.unwrap().is_some() {
+            while rig.blobs().stat(key).await.unwrap().is_some() {
                 tokio::task::yield_now().await;
             }
         })

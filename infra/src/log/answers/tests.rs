@@ -60,7 +60,9 @@ impl Rig {
     }
 
     async fn ask(&self, append: &dyn Append, wait: Duration) -> Result<Answered> {
-        self.answers.ask(append, &self.events, &self.batches, question(), wait).await
+        let asked = self.answers.ask(append, &self.events, &self.batches, question(), wait);
+        // Of real time: only a failure waits for it.
+        tokio::time::timeout(Duration::from_mins(1), asked).await.expect("it takes too long")
     }
 
     /// Appends a derived record by hand.

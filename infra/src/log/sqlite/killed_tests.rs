@@ -33,10 +33,14 @@ async fn lost(faults: &str) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
     let ended = killed::run(CHILD, folder.path(), faults);
     assert_eq!(ended.crashed, faults.contains("crash="), "{faults}");
-    let log = open_in(folder.path()).await;
     let topic = Topic::named("t");
+    // First as `replay` does, which finds what the last process left and must not write.
+    let reader = SqliteLogReader::open(&folder.path().join("log.sqlite")).await.unwrap();
+    let read = said(&reader, &topic).await;
+    let log = open_in(folder.path()).await;
     log.ensure(&topic).await.unwrap();
     let values = said(&*log, &topic).await.unwrap();
+    assert_eq!(read.unwrap_or_default(), values);
     let numbered: Vec<_> = values.iter().enumerate().map(|(n, v)| format!("{n} {v}")).collect();
     let next = log.append(&topic, vec![draft("k", "after")]).await.unwrap().last;
     assert_eq!(next, values.len() as u64, "it goes on");

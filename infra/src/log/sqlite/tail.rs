@@ -77,6 +77,9 @@ impl SqliteTail {
         for _ in 0..self.watched.len() {
             self.at = if self.at + 1 < self.watched.len() { self.at + 1 } else { 0 };
             let Some(watched) = self.watched.get_mut(self.at) else { break };
+            if watched.is_at_end() {
+                continue;
+            }
             let topic = match admitted(&self.known, watched) {
                 Ok(topic) => topic,
                 Err(error) => {
@@ -131,6 +134,11 @@ impl SqliteTail {
 }
 
 impl Watched {
+    /// Whether it is known to have nothing new: asked of every topic at every commit.
+    fn is_at_end(&self) -> bool {
+        self.topic.as_ref().is_some_and(|topic| topic.end() == self.from.next)
+    }
+
     fn take(&mut self, topic: &KnownTopic, records: Vec<Record>) -> Option<Chunk> {
         let end = records.last()?.offset + 1;
         self.from.next = end;

@@ -144,7 +144,7 @@ async fn compaction_leaves_one_record_of_a_key_in_its_topic() {
         rig.log.append(topic, drafts.into()).await.unwrap();
     }
     rig.log.close().await;
-    let log = open(&rig.folder, Options::default()).await;
+    let log = open_in(rig.folder.path()).await;
     assert_eq!(said(&*log, &directory).await.unwrap(), ["4", "5"]);
     assert_eq!(log.find(&directory, Find::Start).await.unwrap().next, 3);
     assert_eq!(said(&*log, &other).await.unwrap(), ["1", "2", "3", "4", "5"]);
@@ -161,7 +161,7 @@ async fn a_topic_cut_short_at_its_start_or_in_its_middle_is_a_gap() {
         rig.log.append(&topic, drafts).await.unwrap();
         rig.log.close().await;
         by_hand(&rig.folder).execute(&format!("DELETE FROM records WHERE {cut}"), []).unwrap();
-        let log = open(&rig.folder, Options::default()).await;
+        let log = open_in(rig.folder.path()).await;
         assert_eq!(log.find(&topic, Find::Start).await.unwrap().next, start);
         let mut tail = log.tail(1_000).await.unwrap();
         tail.watch(&topic, Some(Position { topic_id: uuid::Uuid::nil(), next: 1 }));
