@@ -1,4 +1,6 @@
 //! The proof: stories, refusals, chaos and house rules, against the built binary.
 
 mod chaos;
+mod random;
+mod server;
 mod tidy;

@@ -132,6 +132,11 @@ impl Server {
         &self.setup.data
     }
 
+    /// The log it was begun with, if not its own.
+    pub(crate) fn log(&self) -> Option<&str> {
+        self.setup.log.as_deref()
+    }
+
     fn log_path(&self) -> PathBuf {
         self.setup.data.join("server.log")
     }

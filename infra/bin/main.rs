@@ -1,7 +1,59 @@
-//! The binary.
+//! The binary: what is said on the command line, and the exit code.
+#![allow(clippy::doc_markdown, reason = "docs of arguments are their help, shown as they stand")]
 
+mod bars;
+mod command;
 mod golden;
+mod outcome;
+mod pages;
+mod print;
+mod profile;
+mod rebuild;
+mod replay;
+mod secret;
+mod session;
+mod span;
+mod up;
 
-fn main() -> anyhow::Result<()> {
-    golden::run(&golden::GoldenArgs { root: ".".into(), check: false })
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use command::ClientCommand;
+use outcome::Done;
+use session::{Global, Session};
+
+/// Pools of clients that send files, and the servers that work on them in rounds.
+#[derive(Debug, Parser)]
+#[command(name = "sluice", version, after_help = outcome::EXIT_CODES)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    #[command(flatten)]
+    Client(ClientCommand),
+    Up(up::UpArgs),
+    Replay(replay::ReplayArgs),
+    Rebuild(rebuild::RebuildArgs),
+    #[command(hide = true)]
+    Golden(golden::GoldenArgs),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli: Cli = secret::parsed();
+    let session = Session::new(cli.global);
+    let outcome = match cli.command {
+        Command::Client(command) => command.run(&session).await,
+        Command::Up(args) => up::run(args).await.map(|()| Done::Whole),
+        Command::Replay(args) => replay::run(args).await,
+        Command::Rebuild(args) => rebuild::run(args).await,
+        Command::Golden(args) => golden::run(&args).map(|()| Done::Whole),
+    };
+    outcome::exit_code(outcome, &session)
 }

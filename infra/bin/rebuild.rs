@@ -8,6 +8,7 @@ use clap::Args;
 use infra::log::Read;
 use infra::views::SqliteViews;
 
+use crate::outcome::Done;
 use crate::replay::directory;
 use crate::up::{LogUrl, open_log_to_read};
 
@@ -25,9 +26,9 @@ pub(crate) struct RebuildArgs {
     into: PathBuf,
 }
 
-/// Runs it; false when the tables differ.
+/// Runs it.
 #[allow(clippy::print_stdout, reason = "this command's output")]
-pub(crate) async fn run(args: RebuildArgs) -> anyhow::Result<bool> {
+pub(crate) async fn run(args: RebuildArgs) -> anyhow::Result<Done> {
     if args.into.try_exists()? {
         bail!("{} is there already", args.into.display());
     }
@@ -46,5 +47,5 @@ pub(crate) async fn run(args: RebuildArgs) -> anyhow::Result<bool> {
         "equal": differences.is_empty(),
     });
     println!("{report}");
-    Ok(differences.is_empty())
+    if differences.is_empty() { Ok(Done::Whole) } else { bail!("the tables differ") }
 }

@@ -15,6 +15,7 @@ use schemas::topic::Topic;
 use schemas::wire;
 use serde_json::value::RawValue;
 
+use crate::outcome::Done;
 use crate::up::{LogUrl, open_log_to_read};
 
 /// Read a pool's log, beside a running server or without one.
@@ -49,8 +50,8 @@ enum Which {
     Deliveries,
 }
 
-/// Runs it; false when the records do not follow from the events.
-pub(crate) async fn run(args: ReplayArgs) -> anyhow::Result<bool> {
+/// Runs it.
+pub(crate) async fn run(args: ReplayArgs) -> anyhow::Result<Done> {
     let url = LogUrl::parse(args.log.as_deref()).map_err(anyhow::Error::msg)?;
     let read = open_log_to_read(&args.data, &url).await?;
     let fold = directory(read.as_ref()).await?;
@@ -60,7 +61,7 @@ pub(crate) async fn run(args: ReplayArgs) -> anyhow::Result<bool> {
         return verify(read.as_ref(), &located).await;
     }
     print_records(read.as_ref(), &args, &located).await?;
-    Ok(true)
+    Ok(Done::Whole)
 }
 
 /// The directory as it stands.
@@ -85,7 +86,7 @@ pub(crate) async fn directory(read: &dyn Read) -> anyhow::Result<Fold> {
 }
 
 #[allow(clippy::print_stdout, reason = "this command's output")]
-async fn verify(read: &dyn Read, located: &PoolLocated) -> anyhow::Result<bool> {
+async fn verify(read: &dyn Read, located: &PoolLocated) -> anyhow::Result<Done> {
     let [events, batches] = [&located.events, &located.batches].map(|name| Topic::named(name));
     let verified = batcher::verify::verify(read, &located.name, &events, &batches).await?;
     let ok = verified.differs.is_none();
@@ -101,7 +102,7 @@ async fn verify(read: &dyn Read, located: &PoolLocated) -> anyhow::Result<bool> 
         "verified": ok,
     });
     println!("{report}");
-    Ok(ok)
+    if ok { Ok(Done::Whole) } else { bail!("the records do not follow from the events") }
 }
 
 async fn print_records(

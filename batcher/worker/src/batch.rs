@@ -36,6 +36,16 @@ pub struct InputFile {
 }
 
 impl Batch {
+    /// A batch laid out by hand, at its first attempt: for tests of handlers.
+    pub fn laid_out(
+        pool: PoolName,
+        (batch, revision): (BatchId, u32),
+        files: Vec<InputFile>,
+        folder: PathBuf,
+    ) -> Self {
+        Self { pool, batch, revision, attempt: 1, files, folder }
+    }
+
     /// The temporary folder: a handler may put its own files here too.
     pub fn folder(&self) -> &Path {
         &self.folder

@@ -1,29 +1,35 @@
 //! The secret that upload ids are made with: 32 bytes in a file of its owner's.
 
-use std::fs::{self, OpenOptions};
-use std::io::{ErrorKind, Write as _};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow};
+use ingest::UploadKey;
 
-/// The key in this file; made when it is not there.
-pub(crate) fn upload_key(path: &Path) -> anyhow::Result<[u8; 32]> {
+/// The key in this file; made when it is not there. The data folder is this process's alone.
+pub(crate) fn upload_key(path: &Path) -> anyhow::Result<UploadKey> {
     let named = || path.display().to_string();
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).with_context(named)?;
-    }
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes.try_into().map_err(|_| anyhow!("{} does not hold 32 bytes", named()))?,
+        Err(error) if error.kind() == ErrorKind::NotFound => make(path).with_context(named)?,
+        Err(error) => return Err(error).with_context(named),
+    };
+    Ok(UploadKey::from_bytes(bytes))
+}
+
+/// A fresh key, there whole or not at all.
+fn make(path: &Path) -> io::Result<[u8; 32]> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder)?;
     let fresh: [u8; 32] = infra::fresh::bytes();
-    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    match made {
-        Ok(mut file) => {
-            file.write_all(&fresh).and_then(|()| file.sync_all()).with_context(named)?;
-            Ok(fresh)
-        }
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            let bytes = fs::read(path).with_context(named)?;
-            bytes.try_into().map_err(|_| anyhow!("{} does not hold 32 bytes", named()))
-        }
-        Err(error) => Err(error).with_context(named),
-    }
+    let beside = path.with_extension("new");
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+    file.write_all(&fresh)?;
+    file.sync_all()?;
+    fs::rename(&beside, path)?;
+    File::open(folder)?.sync_all()?;
+    Ok(fresh)
 }

@@ -14,7 +14,7 @@ use infra::http::layers::Around;
 use infra::http::serve::{Listen, Server, serve};
 use infra::http::{Access, Routes, process};
 use infra::identity::{KeyRing, LocalIdentity, LocalParts};
-use infra::log::{Answers, Append as _};
+use infra::log::Answers;
 use infra::supervise::{OnError, Stage, Supervisor};
 use infra::telemetry::{LogForm, Metrics, start_log};
 use schemas::limit::Limits;
@@ -123,14 +123,15 @@ impl Ground {
         self.batcher(&tasks, access);
         let (reading, known) = self.projector(&tasks, access);
         let ingest = ingest::State::new(ingest::Parts {
-            append: Arc::clone(&self.doors.append),
+            log: Arc::clone(&self.doors.append),
             answers: Arc::clone(answers),
             blobs: Arc::clone(&self.doors.blobs),
             access: access.clone(),
             known: Arc::new(known),
             clock: Arc::clone(&self.clock),
+            limits: Arc::clone(&self.limits),
             upload_key: keys::upload_key(&args.data.join("keys/upload.key"))?,
-            metrics: self.metrics.clone(),
+            metrics: ingest::IngestMetrics::new(&self.metrics),
         });
         Ok(ingest::routes(ingest).join(projector::routes(reading)))
     }

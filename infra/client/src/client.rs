@@ -150,6 +150,16 @@ impl Client {
         url
     }
 
+    /// Where it has written, pool by pool: for a program that goes on in another process.
+    pub fn positions(&self) -> BTreeMap<PoolName, u64> {
+        self.positions.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Having written there before: its reads see that.
+    pub fn having_written(self, positions: BTreeMap<PoolName, u64>) -> Self {
+        Self { positions: Arc::new(Mutex::new(positions)), ..self }
+    }
+
     /// Remembers where something was written, as an answer's header says.
     pub(crate) fn note_position(&self, header: &str) {
         let Some((pool, offset)) = header.split_once(':') else { return };

@@ -1,0 +1,79 @@
+//! The commands that call a server: each parses, calls and prints in its own file.
+
+mod batches;
+mod deliveries;
+mod doctor;
+mod history;
+mod join;
+mod listen;
+mod login;
+mod logout;
+mod pool;
+mod push;
+mod signup;
+mod work;
+
+use clap::Subcommand;
+
+use crate::outcome::Done;
+use crate::session::{Session, Signal, signal};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ClientCommand {
+    Signup(signup::SignupArgs),
+    Login(login::LoginArgs),
+    Logout(logout::LogoutArgs),
+    Pool(pool::PoolArgs),
+    Join(join::JoinArgs),
+    Push(push::PushArgs),
+    Listen(listen::ListenArgs),
+    Work(work::WorkArgs),
+    History(history::HistoryArgs),
+    Batches(batches::BatchesArgs),
+    Deliveries(deliveries::DeliveriesArgs),
+    Doctor(doctor::DoctorArgs),
+}
+
+impl ClientCommand {
+    /// Runs it, or as much of it as an interrupt lets it.
+    pub(crate) async fn run(self, session: &Session) -> anyhow::Result<Done> {
+        // These two finish what they have in hand; a second signal ends them at once.
+        let finishes = matches!(self, Self::Listen(_) | Self::Work(_));
+        let done = tokio::select! {
+            biased;
+            done = Box::pin(self.dispatch(session)) => done,
+            () = interrupted(session, finishes) => return Ok(Done::Interrupted),
+        };
+        session.keep_positions();
+        match session.signalled() {
+            Some(Signal::Interrupt) if done.is_ok() => Ok(Done::Interrupted),
+            _ => done,
+        }
+    }
+
+    async fn dispatch(self, session: &Session) -> anyhow::Result<Done> {
+        match self {
+            Self::Signup(args) => signup::run(args, session).await,
+            Self::Login(args) => login::run(args, session).await,
+            Self::Logout(args) => logout::run(args, session).await,
+            Self::Pool(args) => pool::run(args, session).await,
+            Self::Join(args) => join::run(args, session).await,
+            Self::Push(args) => push::run(args, session).await,
+            Self::Listen(args) => listen::run(args, session).await,
+            Self::Work(args) => work::run(args, session).await,
+            Self::History(args) => history::run(args, session).await,
+            Self::Batches(args) => batches::run(args, session).await,
+            Self::Deliveries(args) => deliveries::run(args, session).await,
+            Self::Doctor(args) => doctor::run(args, session).await,
+        }
+    }
+}
+
+/// Returns when the command is to be dropped.
+async fn interrupted(session: &Session, finishes: bool) {
+    session.note_signal(signal().await);
+    if finishes {
+        session.print.note("finishing; once more to stop at once");
+        session.note_signal(signal().await);
+    }
+}

@@ -1,0 +1,113 @@
+//! Files sent one by one, and many at once.
+
+use axum::body::Body;
+use axum::extract;
+use axum::response::{IntoResponse, Response};
+use http::header::{CONTENT_TYPE, LOCATION};
+use http::{HeaderMap, StatusCode};
+use infra::faults::crash_point;
+use infra::http::{Json, Path, Query, Refused};
+use infra::identity::Caller;
+use schemas::api::UpdateReceipt;
+use schemas::name::PoolName;
+use schemas::problem::Code;
+use schemas::route;
+use schemas::time::{ObservedAt, SentAt};
+use serde::Deserialize;
+
+use super::headers::{REPR_DIGEST, declared, digest_value, idempotency_key};
+use super::reply::position;
+use crate::error::Error;
+use crate::state::State;
+use crate::upload::update::{OnInvalid, Update};
+use crate::upload::{Key, Said, Sender, Upload};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UploadQuery {
+    name: String,
+    observed_at: Option<ObservedAt>,
+    sent_at: Option<SentAt>,
+}
+
+pub(super) async fn upload(
+    extract::State(state): extract::State<State>,
+    caller: Caller,
+    Path(pool): Path<PoolName>,
+    Query(query): Query<UploadQuery>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Refused> {
+    let allowed = state.access.allow(&caller, &route::UPLOAD, &pool).await?;
+    let key = Key::given_or_made(idempotency_key(&headers)?, state.clock.now());
+    let ask = Upload {
+        sender: Sender::new(&allowed, caller.account, key)?,
+        declared: declared(&headers, &query.name)?,
+        said: Said { observed_at: query.observed_at, sent_at: query.sent_at },
+    };
+    let taken = Box::pin(state.receive(&ask, body)).await?;
+    let Some(receipt) = state.receipts(&ask.sender, [&taken]).await.pop() else {
+        return Err(Error::Broken("one file has one receipt").into());
+    };
+    let headers = [
+        (LOCATION, format!("/v1/pools/{pool}/uploads/{}", receipt.upload)),
+        (REPR_DIGEST, digest_value(&receipt.sha256)),
+    ];
+    let status = if taken.repeated { StatusCode::OK } else { StatusCode::CREATED };
+    let position = taken.landed.offset.map(|offset| position(&pool, offset));
+    crash_point("ingest.before-answer");
+    Ok((status, position, headers, Json(receipt)).into_response())
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UpdateQuery {
+    #[serde(default)]
+    on_invalid: OnInvalid,
+}
+
+pub(super) async fn update(
+    extract::State(state): extract::State<State>,
+    caller: Caller,
+    Path(pool): Path<PoolName>,
+    Query(query): Query<UpdateQuery>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Refused> {
+    let allowed = state.access.allow(&caller, &route::UPDATE, &pool).await?;
+    let key = Key::given_or_made(idempotency_key(&headers)?, state.clock.now());
+    let ask = Update {
+        sender: Sender::new(&allowed, caller.account, key)?,
+        on_invalid: query.on_invalid,
+        content_type: form_type(&state, &headers)?,
+    };
+    let taken = Box::pin(state.receive_update(&ask, body)).await?;
+    let receipt = UpdateReceipt {
+        update: taken.update,
+        idempotency_key: ask.sender.key.text().clone(),
+        items: state.receipts(&ask.sender, &taken.items).await,
+        skipped: taken.skipped,
+    };
+    let place = format!("/v1/pools/{pool}/clients/{}/history", caller.account);
+    let status = if taken.repeated { StatusCode::OK } else { StatusCode::CREATED };
+    let position = taken.offset.map(|offset| position(&pool, offset));
+    crash_point("ingest.before-answer");
+    Ok((status, position, [(LOCATION, place)], Json(receipt)).into_response())
+}
+
+/// The Content-Type of a form whose length, where it is declared, is not too much.
+fn form_type(state: &State, headers: &HeaderMap) -> Result<String, Refused> {
+    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let value = value.unwrap_or_default();
+    let essence = value.split(';').next().unwrap_or_default().trim();
+    if !essence.eq_ignore_ascii_case("multipart/form-data") {
+        let refused = Refused::from(Code::UnsupportedMediaType);
+        return Err(refused.detail("multipart/form-data is expected"));
+    }
+    let bytes_max = state.limits.update_bytes_max;
+    let declared = infra::http::body::declared_bytes(headers)?;
+    if declared.is_some_and(|declared| declared > bytes_max) {
+        return Err(Error::UpdateTooLarge(format!("more than {bytes_max} bytes")).into());
+    }
+    Ok(value.to_owned())
+}

@@ -1,0 +1,124 @@
+//! What external servers ask: claims, renewals, failures, results.
+
+use axum::body::Body;
+use axum::extract;
+use axum::response::{IntoResponse, Response};
+use http::header::LOCATION;
+use http::{HeaderMap, StatusCode};
+use infra::http::serve::Draining;
+use infra::http::{Json, Path, Query, Refused};
+use infra::identity::Caller;
+use schemas::api::{Claim, Fail, Renew};
+use schemas::digest::Digest;
+use schemas::event::ProcessingFailed;
+use schemas::id::BatchId;
+use schemas::name::PoolName;
+use schemas::route::{self, Route};
+use serde::Deserialize;
+
+use super::headers::{REPR_DIGEST, declared, digest_value};
+use super::reply::{done, invalid, pending, position};
+use crate::ask::Asked;
+use crate::state::State;
+use crate::work::{Offer, Offered, Waiting, Worker};
+
+/// Longest reason for a failure.
+const REASON_BYTES_MAX: usize = 500;
+
+async fn worker(
+    state: &State,
+    caller: &Caller,
+    route: &Route,
+    pool: &PoolName,
+) -> Result<Worker, Refused> {
+    let allowed = state.access.allow(caller, route, pool).await?;
+    Ok(Worker::new(&allowed, caller.account)?)
+}
+
+pub(super) async fn claim(
+    extract::State(state): extract::State<State>,
+    caller: Caller,
+    Path(pool): Path<PoolName>,
+    draining: Draining,
+    Json(Claim { claim, wait_ms }): Json<Claim>,
+) -> Result<Response, Refused> {
+    let worker = worker(&state, &caller, &route::CLAIM, &pool).await?;
+    let wait_ms_max = state.limits.claim_wait_ms_max;
+    if wait_ms > wait_ms_max {
+        return Err(invalid("/wait_ms", format!("at most {wait_ms_max}")));
+    }
+    let waiting = Waiting { claim, wait_ms };
+    Ok(match Box::pin(state.claim(&worker, waiting, draining.begun())).await? {
+        Some(lease) => {
+            let place = format!("/v1/pools/{pool}/batches/{}", lease.batch);
+            (StatusCode::CREATED, [(LOCATION, place)], Json(lease)).into_response()
+        }
+        None => StatusCode::NO_CONTENT.into_response(),
+    })
+}
+
+pub(super) async fn renew(
+    extract::State(state): extract::State<State>,
+    caller: Caller,
+    Path((pool, batch)): Path<(PoolName, BatchId)>,
+    Json(Renew { epoch }): Json<Renew>,
+) -> Result<Response, Refused> {
+    let worker = worker(&state, &caller, &route::RENEW, &pool).await?;
+    let (lease, offset) = state.renew(&worker, batch, epoch).await?;
+    Ok((offset.map(|offset| position(&pool, offset)), Json(lease)).into_response())
+}
+
+pub(super) async fn fail(
+    extract::State(state): extract::State<State>,
+    caller: Caller,
+    Path((pool, batch)): Path<(PoolName, BatchId)>,
+    Json(Fail { epoch, reason, retryable }): Json<Fail>,
+) -> Result<Response, Refused> {
+    let worker = worker(&state, &caller, &route::FAIL, &pool).await?;
+    if reason.len() > REASON_BYTES_MAX {
+        return Err(invalid("/reason", format!("at most {REASON_BYTES_MAX} bytes")));
+    }
+    let account = caller.account;
+    let reason = reason.into();
+    let failure = ProcessingFailed { batch, epoch, worker: account, retryable, reason };
+    Ok(match state.fail(&worker, failure).await? {
+        Asked::Yes { offset, .. } => done(&pool, offset),
+        Asked::Pending { offset } => {
+            pending(&pool, offset, format!("/v1/pools/{pool}/batches/{batch}"))
+        }
+    })
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ResultQuery {
+    name: String,
+    revision: u32,
+    epoch: Option<u64>,
+    manifest_sha256: Digest,
+}
+
+pub(super) async fn offer_result(
+    extract::State(state): extract::State<State>,
+    caller: Caller,
+    Path((pool, batch)): Path<(PoolName, BatchId)>,
+    Query(query): Query<ResultQuery>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Refused> {
+    let worker = worker(&state, &caller, &route::OFFER_RESULT, &pool).await?;
+    let ResultQuery { name, revision, epoch, manifest_sha256 } = query;
+    let declared = declared(&headers, &name)?;
+    let offer = Offer { batch, revision, epoch, manifest_sha256, declared };
+    Ok(match Box::pin(state.offer(&worker, offer, body)).await? {
+        Offered::Pending { offset, result } => {
+            pending(&pool, offset, format!("/v1/pools/{pool}/results/{result}"))
+        }
+        Offered::Stands { offset, receipt } => {
+            let place = format!("/v1/pools/{pool}/results/{}", receipt.result);
+            let headers = [(LOCATION, place), (REPR_DIGEST, digest_value(&receipt.sha256))];
+            let status = if receipt.repeated { StatusCode::OK } else { StatusCode::CREATED };
+            (status, position(&pool, offset), headers, Json(receipt)).into_response()
+        }
+    })
+}

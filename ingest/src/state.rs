@@ -1,0 +1,92 @@
+//! What all requests share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::FromRef;
+use infra::blobs::Blobs;
+use infra::clock::Clock;
+use infra::directory::Directory;
+use infra::http::Access;
+use infra::known::Known;
+use infra::log::{Answers, Append};
+use schemas::limit::Limits;
+
+use crate::metrics::IngestMetrics;
+use crate::upload::{Flights, UploadKey};
+use crate::work::{Desks, Renewals};
+
+/// What ingest is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// Where events go.
+    pub log: Arc<dyn Append>,
+    /// Where the fold's answers come from; someone else runs it.
+    pub answers: Arc<Answers>,
+    /// Where bytes go.
+    pub blobs: Arc<dyn Blobs>,
+    /// Who may do what.
+    pub access: Access,
+    /// What the tables know.
+    pub known: Arc<dyn Known>,
+    /// What is stamped on events.
+    pub clock: Arc<dyn Clock>,
+    /// How much a request may bring.
+    pub limits: Arc<Limits>,
+    /// What upload ids are made with.
+    pub upload_key: UploadKey,
+    /// What is counted.
+    pub metrics: IngestMetrics,
+}
+
+/// What all requests share.
+#[derive(Clone, Debug)]
+pub struct State {
+    pub(crate) log: Arc<dyn Append>,
+    pub(crate) answers: Arc<Answers>,
+    pub(crate) blobs: Arc<dyn Blobs>,
+    pub(crate) access: Access,
+    pub(crate) known: Arc<dyn Known>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) upload_key: Arc<UploadKey>,
+    pub(crate) metrics: Arc<IngestMetrics>,
+    pub(crate) flights: Arc<Flights>,
+    pub(crate) desks: Arc<Desks>,
+    pub(crate) renewals: Arc<Renewals>,
+}
+
+impl State {
+    /// The state of one process.
+    pub fn new(parts: Parts) -> Self {
+        Self {
+            log: parts.log,
+            answers: parts.answers,
+            blobs: parts.blobs,
+            access: parts.access,
+            known: parts.known,
+            clock: parts.clock,
+            limits: parts.limits,
+            upload_key: Arc::new(parts.upload_key),
+            metrics: Arc::new(parts.metrics),
+            flights: Arc::default(),
+            desks: Arc::default(),
+            renewals: Arc::default(),
+        }
+    }
+
+    pub(crate) fn directory(&self) -> &Arc<Directory> {
+        self.access.directory()
+    }
+
+    /// How long a request waits for the fold, or for the directory to show what it decided.
+    pub(crate) fn answer_max(&self) -> Duration {
+        Duration::from_millis(self.limits.answer_ms_max)
+    }
+}
+
+impl FromRef<State> for Access {
+    fn from_ref(state: &State) -> Self {
+        state.access.clone()
+    }
+}

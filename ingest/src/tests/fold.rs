@@ -1,0 +1,342 @@
+//! A batcher of a few rules: it answers what is asked, as the real one would in plain cases.
+//!
+//! In front of each answer it puts a window that closed by itself, as the real one may.
+
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use infra::directory::{draft, said};
+use infra::log::{Append, Draft, Find, Read, Record, SqliteLog};
+use schemas::digest::Digest;
+use schemas::event::{
+    Backlog, BatchLeased, BatchReady, ClaimRefusal, ClaimRefused, CloseReason, Derived, Directory,
+    Event, ExpiryReason, FilePlaced, HeldReason, JoinTokenIssued, LeaseExpired, MemberAdded,
+    MemberRemoved, MemberRoleChanged, MembershipCopied, OfferRefusal, Placement, PolicyChanged,
+    PolicyCopied, Refusal, RequestRefused, ResultOffered, ResultPublished, ResultRefused,
+    TokenCopied, TokenUsed, UploadRefused, UploadRepeated, example,
+};
+use schemas::file::FileRef;
+use schemas::id::{AccountId, BatchId, ClaimId, EventId, PoolId, ResultId, TokenId, UploadId};
+use schemas::name::PoolName;
+use schemas::policy::Policy;
+use schemas::role::{Role, RoleSet};
+use schemas::time::{EffectiveAt, LogTime, Wall};
+use schemas::topic::{Offset, Topic};
+use schemas::wire::{self, Attributes, Cause};
+
+/// One pool.
+#[derive(Debug, Default)]
+struct Pool {
+    id: Option<(PoolId, Policy)>,
+    members: BTreeMap<AccountId, RoleSet>,
+    tokens: HashMap<TokenId, (RoleSet, u32, Option<LogTime>)>,
+    seen: HashMap<UploadId, Digest>,
+    waiting: u32,
+    closed: u128,
+    claimable: VecDeque<BatchId>,
+    leases: HashMap<BatchId, BatchLeased>,
+    results: HashMap<BatchId, Digest>,
+}
+
+/// Folds every pool the directory tells of, until dropped. As long as it is `mute` it keeps to
+/// itself what it has to say.
+pub(super) async fn run(log: Arc<SqliteLog>, mute: Arc<AtomicBool>) {
+    let mut tail = log.tail(1 << 20).await.unwrap();
+    let directory = Topic::directory();
+    tail.watch(&directory, Some(log.find(&directory, Find::Start).await.unwrap()));
+    let mut pools: HashMap<Topic, (PoolName, Pool)> = HashMap::new();
+    let mut unsaid = Vec::new();
+    loop {
+        let chunk = tail.next().await.unwrap();
+        if chunk.topic == directory {
+            for record in &chunk.records {
+                if let Ok((Directory::PoolLocated(place), _)) = wire::decode(&record.value) {
+                    let events = Topic::named(&place.events);
+                    let start = log.find(&events, Find::Start).await.unwrap();
+                    if let Entry::Vacant(new) = pools.entry(events) {
+                        tail.watch(new.key(), Some(start));
+                        new.insert((place.name, Pool::default()));
+                    }
+                }
+            }
+        } else if let Some((name, pool)) = pools.get_mut(&chunk.topic) {
+            for record in &chunk.records {
+                unsaid.extend(fold(name, pool, record));
+            }
+        }
+        if !mute.load(Ordering::Relaxed) {
+            for (topic, drafts) in unsaid.drain(..) {
+                log.append(&topic, drafts).await.unwrap();
+            }
+        }
+    }
+}
+
+/// What follows from a record.
+fn fold(name: &PoolName, pool: &mut Pool, record: &Record) -> Vec<(Topic, Vec<Draft>)> {
+    let (event, _) = wire::decode::<Event>(&record.value).unwrap();
+    let mut derived = vec![Derived::from(ready(BatchId::from_bits(0), CloseReason::WindowEnd))];
+    derived.extend(pool.answer(event, record.at));
+    let last = derived.len() - 1;
+    let cause = |index| Cause { offset: record.offset, index, last: index as usize == last };
+    let drafts = (0..).zip(&derived).map(|(index, body)| {
+        let attributes = Attributes {
+            id: EventId::derived(PoolId::from_bits(1), record.offset, index),
+            source: "/test".into(),
+            time: record.at,
+            subject: None,
+            cause: Some(cause(index)),
+        };
+        Draft::new("", body, attributes)
+    });
+    let mut all = vec![(Topic::batches(name), drafts.collect())];
+    for copy in derived.iter().flat_map(|body| copies(name, body, record.offset)) {
+        let draft = draft(copy, said("/test", Wall::from_millis(record.at.millis())));
+        all.push((Topic::directory(), vec![draft]));
+    }
+    all
+}
+
+pub(super) fn ready(batch: BatchId, reason: CloseReason) -> BatchReady {
+    let ready = example::derived().into_iter().find_map(|body| match body {
+        Derived::BatchReady(ready) => Some(ready),
+        _ => None,
+    });
+    let mut ready = ready.unwrap();
+    (ready.closed.batch, ready.closed.reason) = (batch, reason);
+    ready
+}
+
+fn refused(reason: Refusal) -> Derived {
+    RequestRefused { reason }.into()
+}
+
+fn unclaimed(reason: ClaimRefusal) -> Derived {
+    ClaimRefused { reason }.into()
+}
+
+impl Pool {
+    fn answer(&mut self, event: Event, at: LogTime) -> Vec<Derived> {
+        match event {
+            Event::PoolCreated(created) => {
+                if self.id.is_some() {
+                    return vec![refused(Refusal::PoolNameTaken)];
+                }
+                self.id = Some((created.pool, created.policy.clone()));
+                let changed = PolicyChanged {
+                    pool: created.pool,
+                    name: created.name,
+                    version: 1,
+                    effective_from: EffectiveAt::default(),
+                    policy: created.policy,
+                };
+                let added = self.belong(created.owner, RoleSet::of(&[Role::Owner]), None);
+                vec![changed.into(), added]
+            }
+            Event::MemberAddRequested(ask) => vec![self.belong(ask.account, ask.roles, None)],
+            Event::MemberRemoveRequested(ask) => vec![self.leave(ask.account)],
+            Event::JoinTokenIssueRequested(ask) => {
+                self.tokens.insert(ask.token, (ask.roles, ask.uses_max, ask.expires_at));
+                let (token, roles, uses_max) = (ask.token, ask.roles, ask.uses_max);
+                let expires_at = ask.expires_at;
+                vec![JoinTokenIssued { token, roles, uses_max, expires_at }.into()]
+            }
+            Event::MemberJoinRequested(ask) => vec![self.join(ask.account, ask.token, at)],
+            Event::UploadReceived(received) => vec![self.place(received.file)],
+            Event::UpdateReceived(update) => {
+                update.items.into_iter().map(|file| self.place(file)).collect()
+            }
+            Event::WindowCloseAsked(_) => vec![self.close()],
+            Event::ClaimRequested(ask) => vec![self.claim(ask.claim, ask.worker, ask.deadline, at)],
+            Event::LeaseRenewed(ask) => vec![match self.held(ask.batch, ask.epoch) {
+                Some(leased) => {
+                    leased.expires_at = at.plus(600_000);
+                    leased.clone().into()
+                }
+                None => unclaimed(ClaimRefusal::StaleEpoch),
+            }],
+            Event::ProcessingFailed(failure) => {
+                if self.held(failure.batch, failure.epoch).is_none() {
+                    return vec![unclaimed(ClaimRefusal::StaleEpoch)];
+                }
+                self.leases.remove(&failure.batch);
+                self.claimable.push_back(failure.batch);
+                let (batch, epoch, reason) = (failure.batch, failure.epoch, ExpiryReason::Failed);
+                vec![LeaseExpired { batch, revision: 1, epoch, reason, attempts: 1 }.into()]
+            }
+            Event::ResultOffered(offer) => vec![self.offer(offer)],
+            Event::TimerDue(_) | Event::SemanticsRaised(_) => Vec::new(),
+        }
+    }
+
+    fn belong(&mut self, account: AccountId, roles: RoleSet, token: Option<TokenUsed>) -> Derived {
+        match self.members.insert(account, roles) {
+            None => MemberAdded { account, roles, backlog: Backlog::None, token }.into(),
+            Some(_) => MemberRoleChanged { account, roles, token }.into(),
+        }
+    }
+
+    fn leave(&mut self, account: AccountId) -> Derived {
+        match self.members.get(&account) {
+            None => refused(Refusal::NoMember),
+            Some(roles) if roles.has(Role::Owner) => refused(Refusal::LastOwner),
+            Some(_) => {
+                self.members.remove(&account);
+                MemberRemoved { account }.into()
+            }
+        }
+    }
+
+    fn join(&mut self, account: AccountId, token: TokenId, at: LogTime) -> Derived {
+        let Some((gives, uses_left, expires_at)) = self.tokens.get_mut(&token) else {
+            return refused(Refusal::NoToken);
+        };
+        let had = self.members.get(&account).copied();
+        let roles = had.unwrap_or_default().with(*gives);
+        if had == Some(roles) {
+            return MemberRoleChanged { account, roles, token: None }.into();
+        }
+        if *uses_left == 0 {
+            return refused(Refusal::TokenUsedUp);
+        }
+        if expires_at.is_some_and(|end| at >= end) {
+            return refused(Refusal::TokenExpired);
+        }
+        *uses_left -= 1;
+        let used =
+            TokenUsed { token, roles: *gives, uses_left: *uses_left, expires_at: *expires_at };
+        self.belong(account, roles, Some(used))
+    }
+
+    fn place(&mut self, file: FileRef) -> Derived {
+        let (upload, client) = (file.upload, file.client);
+        match self.seen.get(&upload) {
+            Some(sha256) if *sha256 == file.sha256 => {
+                UploadRepeated { upload, update: None }.into()
+            }
+            Some(_) => UploadRefused { upload, client, update: None }.into(),
+            None => {
+                self.seen.insert(upload, file.sha256);
+                self.waiting += 1;
+                let (_, policy) = self.id.as_ref().unwrap();
+                let window = policy.windows.of(file.effective_at);
+                let placed = Placement::Held { reason: HeldReason::TooLate, window };
+                FilePlaced { file: Arc::new(file), update: None, placed }.into()
+            }
+        }
+    }
+
+    fn close(&mut self) -> Derived {
+        if self.waiting == 0 {
+            return refused(Refusal::NoOpenWindow);
+        }
+        self.waiting = 0;
+        self.closed += 1;
+        let batch = BatchId::from_bits(self.closed);
+        self.claimable.push_back(batch);
+        ready(batch, CloseReason::Asked).into()
+    }
+
+    fn claim(
+        &mut self,
+        claim: ClaimId,
+        worker: AccountId,
+        deadline: LogTime,
+        at: LogTime,
+    ) -> Derived {
+        if !self.members.get(&worker).is_some_and(|roles| roles.has(Role::Processor)) {
+            return unclaimed(ClaimRefusal::NotAProcessor);
+        }
+        if let Some(leased) = self.leases.values().find(|leased| leased.claim == claim) {
+            return leased.clone().into();
+        }
+        if at > deadline {
+            return unclaimed(ClaimRefusal::DeadlinePassed);
+        }
+        let Some(batch) = self.claimable.pop_front() else {
+            return unclaimed(ClaimRefusal::NothingToClaim);
+        };
+        let leased = BatchLeased {
+            batch,
+            revision: 1,
+            manifest_sha256: ready(batch, CloseReason::Asked).closed.manifest_sha256,
+            worker,
+            claim,
+            epoch: 1,
+            attempt: 1,
+            expires_at: at.plus(600_000),
+            confirm_by: None,
+        };
+        self.leases.insert(batch, leased.clone());
+        leased.into()
+    }
+
+    fn held(&mut self, batch: BatchId, epoch: u64) -> Option<&mut BatchLeased> {
+        self.leases.get_mut(&batch).filter(|leased| leased.epoch == epoch)
+    }
+
+    fn offer(&mut self, offer: ResultOffered) -> Derived {
+        let ResultOffered { batch, revision, .. } = offer;
+        let result = ResultId::of(batch, revision);
+        let refuse = |reason, repeats| ResultRefused { batch, revision, reason, repeats }.into();
+        if let Some(sha256) = self.results.get(&batch) {
+            let repeats = (*sha256 == offer.sha256).then_some(result);
+            return refuse(OfferRefusal::HasResult, repeats);
+        }
+        let Some(leased) = self.leases.get(&batch) else {
+            return refuse(OfferRefusal::NoBatch, None);
+        };
+        if offer.epoch.is_some_and(|epoch| epoch != leased.epoch) {
+            return refuse(OfferRefusal::StaleEpoch, None);
+        }
+        if offer.manifest_sha256 != leased.manifest_sha256 {
+            return refuse(OfferRefusal::OtherManifest, None);
+        }
+        self.results.insert(batch, offer.sha256);
+        let window = ready(batch, CloseReason::Asked).closed.window;
+        ResultPublished {
+            result,
+            batch,
+            window,
+            part: 1,
+            revision,
+            supersedes: None,
+            worker: offer.worker,
+            name: offer.name,
+            media_type: offer.media_type,
+            object: offer.object,
+            sha256: offer.sha256,
+            size_bytes: offer.size_bytes,
+        }
+        .into()
+    }
+}
+
+/// What the directory is told of an answer.
+fn copies(pool: &PoolName, body: &Derived, as_of: Offset) -> Vec<Directory> {
+    let pool = pool.clone();
+    let member = |account, roles| MembershipCopied { pool: pool.clone(), account, roles, as_of };
+    let token = |used: &TokenUsed| {
+        let TokenUsed { token, roles, uses_left, expires_at } = *used;
+        TokenCopied { pool: pool.clone(), token, roles, uses_left, expires_at, as_of }.into()
+    };
+    match body {
+        Derived::PolicyChanged(body) => {
+            let (id, version, policy) = (body.pool, body.version, body.policy.clone());
+            vec![PolicyCopied { pool, id, version, policy, as_of }.into()]
+        }
+        Derived::MemberAdded(body) => {
+            let copy = member(body.account, body.roles).into();
+            std::iter::once(copy).chain(body.token.iter().map(token)).collect()
+        }
+        Derived::MemberRoleChanged(body) => vec![member(body.account, body.roles).into()],
+        Derived::MemberRemoved(body) => vec![member(body.account, RoleSet::default()).into()],
+        Derived::JoinTokenIssued(body) => {
+            let JoinTokenIssued { token, roles, uses_max: uses_left, expires_at } = *body;
+            vec![TokenCopied { pool, token, roles, uses_left, expires_at, as_of }.into()]
+        }
+        _ => Vec::new(),
+    }
+}

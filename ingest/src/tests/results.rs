@@ -1,0 +1,162 @@
+//! Results of workers, and what members say of those they have.
+
+use http::header::HeaderName;
+use schemas::digest::Digest;
+use schemas::event::{CloseReason, Delivery};
+use schemas::id::{BatchId, ResultId};
+
+use super::doors::Mood;
+use super::work::Shop;
+use super::*;
+
+/// A batch being worked on.
+struct Job {
+    shop: Shop,
+    batch: BatchId,
+    manifest: Digest,
+}
+
+impl Job {
+    async fn new() -> Self {
+        let shop = Shop::new().await;
+        shop.ready().await;
+        shop.scene.world.tables.tell(|rows| rows.claimable = true);
+        let claim = json!({ "claim": "0199f3a2-5c1e-7d53-b0a4-3d2f0c7f9a11" });
+        let lease = shop.scene.here.post(&shop.path("claims"), &shop.worker, claim).await.body;
+        let batch: BatchId = lease["batch"].as_str().unwrap().parse().unwrap();
+        let manifest = fold::ready(batch, CloseReason::Asked).closed.manifest_sha256;
+        Self { shop, batch, manifest }
+    }
+
+    fn query(&self, epoch: &str) -> String {
+        let manifest = self.manifest;
+        format!("name=mean.csv&revision=1{epoch}&manifest_sha256={manifest}")
+    }
+
+    async fn offer(&self, query: &str, more: &[(&'static str, &str)], bytes: &str) -> Told {
+        let path = self.shop.path(&format!("batches/{}/result?{query}", self.batch));
+        let mut request = Request::post(path).body(Body::from(bytes.to_owned())).unwrap();
+        let usual = [
+            ("authorization", format!("Bearer {}", self.shop.worker.token)),
+            ("content-type", "text/csv".into()),
+            ("content-length", bytes.len().to_string()),
+        ];
+        let more = more.iter().map(|(name, value)| (*name, (*value).to_owned()));
+        for (name, value) in usual.into_iter().chain(more) {
+            request.headers_mut().insert(HeaderName::from_static(name), value.parse().unwrap());
+        }
+        self.shop.scene.here.send(request).await
+    }
+
+    /// Keys of results in the store.
+    async fn results(&self) -> usize {
+        let objects = self.shop.scene.world.blobs.objects().await;
+        objects.iter().filter(|key| key.as_str().starts_with("r/")).count()
+    }
+}
+
+#[tokio::test]
+async fn a_result_is_published_and_a_repeat_is_the_same_result() {
+    let job = Job::new().await;
+    let told = job.offer(&job.query("&epoch=1"), &[], "a,b\n1,2\n").await;
+    assert_eq!(told.status, StatusCode::CREATED, "{told:?}");
+    let result = ResultId::of(job.batch, 1);
+    assert_eq!(told.header("location"), format!("/v1/pools/north-sea/results/{result}"));
+    assert!(told.header("sluice-position").starts_with("north-sea:"));
+    assert!(told.header("repr-digest").starts_with("sha-256=:"));
+    let body = &told.body;
+    assert_eq!((&body["result"], &body["repeated"]), (&json!(result), &false.into()));
+    assert_eq!((&body["name"], &body["size_bytes"]), (&"mean.csv".into(), &8.into()));
+    assert!(body["seq"].is_u64());
+    let again = job.offer(&job.query("&epoch=1"), &[], "a,b\n1,2\n").await;
+    assert_eq!((again.status, &again.body["result"]), (StatusCode::OK, &json!(result)));
+    assert_eq!((&again.body["repeated"], job.results().await), (&true.into(), 1));
+    let other = job.offer(&job.query("&epoch=1"), &[], "a,b\n3,4\n").await;
+    assert_eq!(other.refused(), (409, "result-exists"));
+    assert_eq!(job.results().await, 1, "what does not count is not kept");
+}
+
+#[tokio::test]
+async fn results_that_do_not_count_are_refused_and_leave_nothing() {
+    let job = Job::new().await;
+    let query = job.query("&epoch=1");
+    let elsewhere = format!("name=x.csv&revision=1&manifest_sha256={}", Digest::of(b""));
+    let digest = "sha-256=:LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=:";
+    for (query, more, bytes, expected) in [
+        (&job.query("&epoch=2"), &[][..], "x", (409, "stale-lease")),
+        (&elsewhere, &[], "x", (409, "other-manifest")),
+        (&query, &[], "", (422, "empty-file")),
+        (&query, &[("content-digest", digest)], "x", (400, "digest-mismatch")),
+        (&query, &[("content-type", "image/png")], "x", (422, "type-mismatch")),
+        (&query, &[], "<script>", (415, "forbidden-file-type")),
+        (&query.replace("mean.csv", "mean.exe"), &[], "x", (415, "forbidden-file-type")),
+        (&query.replace("mean.csv", "%2F"), &[], "x", (422, "invalid-file-name")),
+        (&query.replace("revision=1", "revision=x"), &[], "x", (400, "invalid-request")),
+        (
+            &query.replace("manifest_sha256=", "manifest_sha256=x"),
+            &[],
+            "x",
+            (400, "invalid-request"),
+        ),
+    ] {
+        let told = job.offer(query, more, bytes).await;
+        assert_eq!(told.refused(), expected, "{query} {told:?}");
+        assert_eq!(job.results().await, 0, "{query}");
+    }
+    let other = Job { batch: BatchId::from_bits(77), ..job };
+    assert_eq!(other.offer(&query, &[], "x").await.refused(), (404, "not-found"));
+    assert_eq!(other.results().await, 0);
+}
+
+#[tokio::test]
+async fn a_result_without_an_answer_stays_and_one_not_said_does_not() {
+    let job = Job::new().await;
+    let query = job.query("");
+    let log = &job.shop.scene.here.append;
+    log.mood(Mood::Refuses, ".events");
+    assert_eq!(job.offer(&query, &[], "x").await.refused(), (503, "unavailable"));
+    assert_eq!(job.results().await, 0);
+    log.mood(Mood::Loses, ".events");
+    assert_eq!(job.offer(&query, &[], "x").await.refused(), (503, "outcome-unknown"));
+    assert_eq!(job.results().await, 1);
+    log.mood(Mood::Well, "");
+    job.shop.scene.world.mute(true);
+    let told = job.shop.scene.here.hurried(job.offer(&query, &[], "x")).await;
+    let result = ResultId::of(job.batch, 1);
+    let place = format!("/v1/pools/north-sea/results/{result}");
+    assert_eq!((told.status, told.header("location")), (StatusCode::ACCEPTED, place.as_str()));
+    assert_eq!(job.results().await, 2);
+}
+
+#[tokio::test]
+async fn a_member_acknowledges_what_it_has() {
+    let job = Job::new().await;
+    let scene = &job.shop.scene;
+    let result = ResultId::of(job.batch, 1);
+    let path = job.shop.path(&format!("results/{result}/ack"));
+    let ack = async |by: &User, of: &[u8]| {
+        scene.here.post(&path, by, json!({ "sha256": Digest::of(of) })).await
+    };
+    assert_eq!(ack(&scene.sender, b"x").await.refused(), (404, "not-found"));
+    scene.world.tables.tell(|rows| _ = rows.results.insert(result, (7, Digest::of(b"x"))));
+    let had = ack(&scene.sender, b"x").await;
+    let receipt =
+        |state: &str| json!({ "result": result, "member": scene.sender.account, "state": state });
+    assert_eq!((had.status, had.body), (StatusCode::OK, receipt("acknowledged")));
+    assert_eq!(ack(&scene.sender, b"y").await.body, receipt("failed"));
+    let said: Vec<Delivery> = scene.world.said(&Topic::deliveries(&scene.pool)).await;
+    match &said[..] {
+        [Delivery::DeliveryAcknowledged(acknowledged), Delivery::DeliveryFailed(failed)] => {
+            assert_eq!((acknowledged.seq, acknowledged.member), (7, scene.sender.account));
+            assert_eq!((failed.seq, failed.sha256), (7, Digest::of(b"y")));
+        }
+        other => panic!("{other:?}"),
+    }
+    let eve = scene.here.user("eve").await;
+    assert_eq!(ack(&eve, b"x").await.refused(), (404, "not-found"), "a stranger");
+    scene.world.tables.tell(|rows| rows.away = true);
+    assert_eq!(ack(&scene.sender, b"x").await.refused(), (503, "unavailable"));
+    scene.world.tables.tell(|rows| rows.away = false);
+    scene.here.append.mood(Mood::Refuses, ".deliveries");
+    assert_eq!(ack(&scene.sender, b"x").await.refused(), (503, "unavailable"));
+}

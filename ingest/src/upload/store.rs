@@ -1,0 +1,114 @@
+//! Bytes into the store, then their event into the log; and out of the store again when the event
+//! is certainly not there.
+
+use std::time::Duration;
+
+use infra::blobs::{self, Stale};
+use infra::faults::crash_point;
+use infra::http::body::{Bounds, Came};
+use infra::log;
+use schemas::event::Event;
+use schemas::name::ObjectKey;
+use schemas::problem::Code;
+use schemas::time::StoredAt;
+use schemas::topic::{Offset, Topic};
+
+use super::{Declared, Incoming};
+use crate::error::Error;
+use crate::state::State;
+
+/// Bytes that are durable.
+#[derive(Clone, Debug)]
+pub(crate) struct Stored {
+    pub(crate) object: ObjectKey,
+    pub(crate) came: Came,
+    pub(crate) stored_at: StoredAt,
+}
+
+impl State {
+    /// What the body of a file is held to.
+    pub(crate) fn file_bounds(&self, declared_bytes: Option<u64>, bytes_max: u64) -> Bounds {
+        let pause_max = Duration::from_millis(self.limits.body_pause_ms_max);
+        Bounds { declared_bytes, bytes_max, over: Code::FileTooLarge, pause_max }
+    }
+
+    /// Stores a file. After an error nothing of it stays.
+    pub(crate) async fn store(
+        &self,
+        object: ObjectKey,
+        incoming: Incoming,
+        declared: &Declared,
+    ) -> Result<Stored, Error> {
+        let (body, receipt) = incoming.checked(declared.sha256);
+        self.put(&object, declared.size_bytes, body).await?;
+        let Some(came) = receipt.get() else {
+            self.discard(&object).await;
+            return Err(Error::Broken("the store took a body without reading it to its end"));
+        };
+        let stored_at = StoredAt::from_millis(self.clock.now().millis());
+        Ok(Stored { object, came, stored_at })
+    }
+
+    pub(super) async fn put(
+        &self,
+        object: &ObjectKey,
+        size_bytes: Option<u64>,
+        body: blobs::Body,
+    ) -> Result<(), Error> {
+        crash_point("ingest.before-put");
+        if let Err(error) = self.blobs.put(object, size_bytes, body).await {
+            // A store that failed keeps nothing by contract; one that does not know may.
+            if matches!(error, blobs::Error::Unknown(_)) {
+                self.discard(object).await;
+            }
+            return Err(error.into());
+        }
+        crash_point("ingest.after-put");
+        Ok(())
+    }
+
+    /// Says what was stored. When it is certainly not said, the objects are removed.
+    pub(crate) async fn append(
+        &self,
+        to: &Topic,
+        event: impl Into<Event>,
+        objects: &[ObjectKey],
+    ) -> Result<Offset, Error> {
+        let event = event.into();
+        let draft = self.draft(&event, event.subject());
+        crash_point("ingest.before-append");
+        match self.log.append(to, vec![draft]).await {
+            Ok(appended) => {
+                crash_point("ingest.after-append");
+                Ok(appended.last)
+            }
+            Err(error) => {
+                self.discard_unless_said(&error, objects).await;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Removes objects whose event the log has certainly not taken.
+    pub(crate) async fn discard_unless_said(&self, error: &log::Error, objects: &[ObjectKey]) {
+        if matches!(error, log::Error::Unknown(_)) {
+            self.metrics.left.inc_by(objects.len() as u64);
+            return;
+        }
+        for object in objects {
+            self.discard(object).await;
+        }
+    }
+
+    /// Removes an object that no event names. What cannot be removed now, the sweeper removes.
+    pub(crate) async fn discard(&self, object: &ObjectKey) {
+        let stale = Stale::Object { key: object.clone(), put_at: self.clock.now() };
+        match self.blobs.remove(stale).await {
+            Ok(()) => _ = self.metrics.removed.inc(),
+            Err(error) => {
+                self.metrics.left.inc();
+                tracing::warn!(%object, %error, "an object without an event is left to the sweeper");
+            }
+        }
+    }
+}
