@@ -25,6 +25,7 @@ mod killed;
 pub mod known;
 pub mod log;
 mod sqlite;
+pub mod secret_file;
 pub mod supervise;
 pub mod table;
 pub mod telemetry;

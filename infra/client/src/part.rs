@@ -22,11 +22,11 @@ pub(crate) struct Part {
 }
 
 impl Part {
-    /// What an earlier process left of the bytes with this digest for `to`, or nothing yet.
+    /// What an earlier process left of the bytes with this digest for `to`, or nothing yet. Bytes
+    /// for another file are another part, with the same digest too.
     pub(crate) async fn open(to: &Path, sha256: Digest) -> Result<Self> {
         let folder = to.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let digits: String = sha256.to_string().chars().take(32).collect();
-        let path = folder.unwrap_or(Path::new(".")).join(format!(".{digits}.part"));
+        let path = folder.unwrap_or(Path::new(".")).join(part_name(to, sha256));
         let locked = {
             let path = path.clone();
             tokio::task::spawn_blocking(move || locked(&path)).await.map_err(io::Error::other)
@@ -97,6 +97,12 @@ impl Part {
     pub(crate) async fn discard(self) -> Result<()> {
         tokio::fs::remove_file(&self.path).await.map_err(Error::local(&self.path))
     }
+}
+
+fn part_name(to: &Path, sha256: Digest) -> String {
+    let name = to.file_name().unwrap_or_default().as_encoded_bytes();
+    let whose = Digest::of(&[&sha256.bytes()[..], name].concat()).to_string();
+    format!(".{}.part", whose.chars().take(32).collect::<String>())
 }
 
 /// The file at `path`, made if need be, that no other process writes to.

@@ -5,15 +5,15 @@
 
 use std::fmt;
 use std::fs;
-use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use jsonwebtoken::jwk::{Jwk, JwkSet, PublicKeyUse, ThumbprintHash};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
 use pem::{EncodeConfig, LineEnding, Pem};
 
-use crate::fresh;
+use crate::{fresh, secret_file};
 
 /// What stands before the 32 bytes of an Ed25519 key in PKCS#8 (RFC 8410, section 7).
 const PKCS8_HEAD: [u8; 16] =
@@ -119,28 +119,10 @@ impl KeyRing {
     }
 }
 
-/// Makes the file under another name first, so that no one ever reads half a key.
-fn make_file(path: &Path) -> Result<(), BadKey> {
-    let seed = fresh::bytes::<32>();
-    let der = [&PKCS8_HEAD[..], &seed].concat();
+fn make_file(path: &Path) -> io::Result<()> {
+    let der = [&PKCS8_HEAD[..], &fresh::bytes::<32>()].concat();
     let config = EncodeConfig::new().set_line_ending(LineEnding::LF);
-    let text = pem::encode_config(&Pem::new(PEM_TAG, der), config);
-    let mut draft = path.as_os_str().to_owned();
-    draft.push(format!(".{:016x}", u64::from_ne_bytes(fresh::bytes())));
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    // Unlike a rename this fails when another process was first; then its key is ours too.
-    let linked = fs::hard_link(&draft, path);
-    fs::remove_file(&draft)?;
-    match linked {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error.into()),
-        _ => {}
-    }
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        fs::File::open(folder)?.sync_all()?;
-    }
-    Ok(())
+    secret_file::make(path, pem::encode_config(&Pem::new(PEM_TAG, der), config).as_bytes())
 }
 
 #[cfg(test)]

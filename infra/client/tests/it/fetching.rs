@@ -55,7 +55,8 @@ fn empty() -> tempfile::TempDir {
 /// A folder in which an earlier process left these bytes.
 fn with_part(bytes: &[u8]) -> tempfile::TempDir {
     let folder = empty();
-    let digits: String = Digest::of(CONTENT).to_string().chars().take(32).collect();
+    let whose = Digest::of(&[&Digest::of(CONTENT).bytes()[..], &b"mean.csv"[..]].concat());
+    let digits: String = whose.to_string().chars().take(32).collect();
     std::fs::write(folder.path().join(format!(".{digits}.part")), bytes).unwrap();
     folder
 }
@@ -162,4 +163,18 @@ async fn two_processes_do_not_write_to_one_part() {
     lock.lock().unwrap();
     let outcome = fetched(folder, |_, _| whole()).await;
     assert!(matches!(outcome.fetched, Err(Error::Local { .. })) && outcome.ranges.is_empty());
+}
+
+#[tokio::test]
+async fn the_same_bytes_for_two_files_come_at_once() {
+    let (folder, script) = (empty(), Script::new(|_, _| whole()));
+    let server = script.serve().await;
+    let (client, pool) = (server.client(), "north".parse().unwrap());
+    let fetch = |name: &str| {
+        let (client, to) = (client.clone(), folder.path().join(name));
+        let pool = &pool;
+        async move { client.fetch_result(pool, &result(), &to, &Progress::none()).await }
+    };
+    let (one, other) = tokio::join!(fetch("one.csv"), fetch("other.csv"));
+    assert!(one.is_ok() && other.is_ok(), "{one:?} {other:?}");
 }
