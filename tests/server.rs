@@ -26,9 +26,9 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
-    /// A server with its data in this folder, of windows as short as a second.
+    /// A server with its data in this folder, of windows as short as a second, and snapshots often.
     pub(crate) fn new(data: &Path) -> Self {
-        let limits = vec!["period_ms_min=1000".to_owned()];
+        let limits = ["period_ms_min=1000", "snapshot_events=100"].map(str::to_owned).into();
         Self { data: data.to_owned(), faults: String::new(), limits, log: None }
     }
 

@@ -18,8 +18,6 @@ use crate::open::{Opened, Topics};
 use crate::record;
 use crate::snapshot::Taken;
 
-/// Events after which another snapshot is taken.
-const SNAPSHOT_EVENTS: u64 = 10_000;
 /// How long an owner whose clock is ahead waits before it asks again.
 const ASK_AGAIN_MS: u64 = 50;
 
@@ -130,7 +128,7 @@ impl Folding {
             self.send(deps);
         }
         self.settle_asked(deps.clock.now());
-        self.take_snapshot();
+        self.take_snapshot(deps.limits.snapshot_events);
         Ok(())
     }
 
@@ -151,8 +149,8 @@ impl Folding {
         }
     }
 
-    fn take_snapshot(&mut self) {
-        if self.state.next() - self.snapshot_at >= SNAPSHOT_EVENTS {
+    fn take_snapshot(&mut self, every: u64) {
+        if self.state.next() - self.snapshot_at >= every {
             self.snapshot_at = self.state.next();
             let taken = Taken::of(&self.name, self.events_id, self.highest, &self.state);
             if let Some(taken) = taken {

@@ -26,6 +26,7 @@ use infra::blobs::Blobs;
 use infra::clock::Clock;
 use infra::directory::Directory;
 use infra::log::{Append, Read};
+use schemas::limit::Limits;
 
 /// What the batcher works with.
 #[derive(Clone, Debug)]
@@ -40,6 +41,8 @@ pub struct Deps {
     pub clock: Arc<dyn Clock>,
     /// Which pools there are.
     pub directory: Arc<Directory>,
+    /// How often a snapshot is taken.
+    pub limits: Arc<Limits>,
 }
 
 #[cfg(test)]

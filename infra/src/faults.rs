@@ -45,7 +45,7 @@ pub enum Bug {
     EventBeforeBytes,
     /// A view's checkpoint is saved before its rows.
     OffsetBeforeEffect,
-    /// A repeated upload is placed again.
+    /// A repeated upload is neither found nor dropped: it is placed again.
     DuplicateNotDropped,
     /// Windows close by the process's clock.
     CloseByWallClock,

@@ -81,6 +81,8 @@ limits! {
     ahead_bytes_max: 8_388_608;
     /// Listeners on the notices of one instance.
     listeners_max: 20_000;
+    /// Events of a pool after which its state is stored again, so that a start need not read all.
+    snapshot_events: 10_000;
     /// Password checks at once: each takes 19 MiB for some tens of milliseconds.
     password_checks_max: 2;
 }

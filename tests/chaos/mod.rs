@@ -1,9 +1,11 @@
 //! Kills, and the oracle that judges what is left.
 
+mod bugs;
 mod dump;
 mod history;
 mod judge;
 mod kills;
 mod load;
+mod points;
 mod workers;
 mod world;

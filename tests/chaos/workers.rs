@@ -15,13 +15,24 @@ use crate::random::Random;
 /// Longer than a lease of the pool lasts.
 const ASLEEP: Duration = Duration::from_millis(2_600);
 
+/// How many times in a hundred a worker falls asleep, unless a test wants more.
+pub(super) const ASLEEP_PERCENT: u64 = 10;
+
+/// One who works, and how often it falls asleep.
+#[derive(Clone, Debug)]
+pub(super) struct Worker {
+    pub(super) person: Person,
+    pub(super) asleep_percent: u64,
+}
+
 /// Works until told to stop.
-pub(super) async fn work(person: Person, mut random: Random, stop: CancellationToken) {
+pub(super) async fn work(worker: Worker, mut random: Random, stop: CancellationToken) {
+    let Worker { person, asleep_percent } = worker;
     while !stop.is_cancelled() {
         let claim = Claim { claim: client::fresh::claim(), wait_ms: 500 };
         match person.client.claim(&person.pool, &claim).await {
             Ok(Some(lease)) => {
-                if let Err(error) = work_on(&person, &lease, &mut random).await {
+                if let Err(error) = work_on(&person, &lease, &mut random, asleep_percent).await {
                     fenced(&person, &error);
                 }
             }
@@ -39,14 +50,19 @@ fn fenced(person: &Person, error: &client::Error) {
     }
 }
 
-async fn work_on(person: &Person, lease: &Lease, random: &mut Random) -> client::Result<()> {
+async fn work_on(
+    person: &Person,
+    lease: &Lease,
+    random: &mut Random,
+    asleep_percent: u64,
+) -> client::Result<()> {
     let Person { client, pool, .. } = person;
     client.renew(pool, lease.batch, lease.epoch).await?;
     let files = manifest(person, lease).await?;
     let file = &files[usize::try_from(random.within(0..files.len() as u64)).unwrap()];
     let to = person.folder.join(format!("{}.input", file.upload));
     client.fetch_batch_file(pool, lease.batch, file, &to).await?;
-    let asleep = random.percent(10);
+    let asleep = random.percent(asleep_percent);
     let mut text: String = files.iter().map(|file| format!("{}\n", file.sha256)).collect();
     if asleep {
         tokio::time::sleep(ASLEEP).await;

@@ -73,6 +73,7 @@ impl World {
             blobs: Arc::<Folder>::clone(&self.blobs),
             clock,
             directory,
+            limits: Arc::default(),
         };
         let metrics = Arc::new(BatcherMetrics::default());
         let work = supervisor.stage(Stage::Work);
