@@ -11,7 +11,7 @@ use schemas::event::{CloseReason, Closed};
 use schemas::id::ResultId;
 use schemas::time::Wall;
 
-use super::tell::{seconds, span};
+use super::tell::{count, seconds, short, span};
 use super::troupe::{Member, Part, Troupe};
 use crate::print::{bytes, word};
 
@@ -76,33 +76,20 @@ impl Troupe {
     fn received(&self, member: &Member, result: &ResultView) {
         let mut arrived = self.arrived.lock().unwrap_or_else(PoisonError::into_inner);
         let is_first = arrived.keys().all(|other| *other == result.result);
-        let count = arrived.entry(result.result).or_default();
-        *count += 1;
+        let receipts = arrived.entry(result.result).or_default();
+        *receipts += 1;
         let after = fresh::now().since(Wall::from_millis(result.published_at.millis()));
-        let what = format!(
-            "{} of window {}, revision {}",
-            result.name,
-            span(result.window),
-            result.revision
-        );
+        let (window, revision) = (span(result.window), result.revision);
+        let (what, after) = (format!("{window}, revision {revision}"), seconds(after));
         if is_first {
-            self.tell.step(
-                member.name.as_str(),
-                &format!(
-                    "has {what}: {}, digest right, receipt after {:.2} s",
-                    bytes(result.size_bytes),
-                    seconds(after),
-                ),
-            );
+            let (name, size) = (&result.name, bytes(result.size_bytes));
+            let told =
+                format!("has {name} of {what}: {size}, digest right, receipt after {after:.2} s");
+            self.tell.step(member.name.as_str(), &told);
         }
-        if *count == self.members.len() {
-            self.tell.step(
-                "everyone",
-                &format!(
-                    "has {what}: {count} receipts within {:.2} s of its publication",
-                    seconds(after),
-                ),
-            );
+        if *receipts == self.members.len() {
+            let told = format!("has the result of {what}: {receipts} receipts within {after:.2} s");
+            self.tell.step("everyone", &told);
         }
     }
 
@@ -112,37 +99,32 @@ impl Troupe {
             Notice::Batch { closed } => self.tell.step("server", &self.closed(&closed)),
             Notice::BatchFailed { batch, reason } => {
                 let reason = reason.unwrap_or_default();
-                self.tell.step("server", &format!("batch {batch} is given up: {reason}"));
+                self.tell.step("server", &format!("gives up batch {}: {reason}", short(batch)));
             }
             _ => {}
         }
     }
 
     fn closed(&self, closed: &Closed) -> String {
-        let (window, batch) = (span(closed.window), closed.batch);
-        let held = format!("{} files, {}", closed.files, bytes(closed.bytes));
-        if closed.revision > 1 {
-            let revision = closed.revision;
+        let (window, batch, revision) = (span(closed.window), closed.batch, closed.revision);
+        let held = format!("{}, {}", count(closed.files, "file"), bytes(closed.bytes));
+        if revision > 1 {
             return format!(
-                "late files amend window {window}: batch {batch}, revision {revision}, {held}"
+                "amends window {window}, for late files: {held}\nbatch {batch}, revision {revision}"
             );
         }
         let why = match closed.reason {
-            CloseReason::WindowEnd => "the clients have gone past its end",
-            CloseReason::MaxWait => "nothing newer came, and nobody is waited for any longer",
-            CloseReason::Asked => "its owner asked",
+            CloseReason::WindowEnd => "most clients have gone past its end",
+            CloseReason::MaxWait => "nothing newer came, and it has waited long enough",
+            CloseReason::Asked => "it was asked to",
             other => &word(&other),
         };
         let missing: Vec<_> = closed.missing.iter().map(|id| self.name(*id)).collect();
-        let missing = if missing.is_empty() {
-            "nobody missing".to_owned()
-        } else {
-            format!("missing: {}", missing.join(", "))
-        };
+        let missing = if missing.is_empty() { "nobody".to_owned() } else { missing.join(", ") };
         let (reported, expected) = (closed.reported, closed.expected);
         format!(
-            "window {window} closes: {why}. Batch {batch}: {held} of {reported} of {expected} \
-             contributors, {missing}"
+            "closes window {window}: {why}\n{held}, from {reported} of {expected} contributors; \
+             missing: {missing}\nbatch {batch}, revision 1"
         )
     }
 }

@@ -62,7 +62,7 @@ impl Troupe {
         until(start.plus(FIRST_MS + u64::from(nth) * NEXT_MS)).await;
         let mut upload = Upload::new(file.clone(), Source::bytes(made));
         upload.media_type = "text/csv".parse()?;
-        upload.observed_at = Some(now());
+        upload.observed_at = Some(ObservedAt::from_millis(fresh::now().millis()));
         let sent = member.client.upload(&self.pool, &upload, &Progress::none()).await;
         let receipt = sent.with_context(|| file.clone())?;
         self.tell.step(member.name.as_str(), &format!("sends {}", landed(&file, &receipt)));
@@ -71,7 +71,8 @@ impl Troupe {
 
     /// An offline client makes a file and keeps it in its spool.
     async fn keep(&self, member: &Member, round: u32, nth: u32, start: Wall) -> anyhow::Result<()> {
-        until(start.plus(FIRST_MS)).await;
+        let made_at = start.plus(FIRST_MS);
+        until(made_at).await;
         let file = name(member, round)?;
         let path = member.folder.join(file.as_str());
         let seed = round * 100 + 50 + nth;
@@ -79,7 +80,7 @@ impl Troupe {
         let facts = ItemFacts {
             pool: self.pool.clone(),
             name: file.clone(),
-            observed_at: now(),
+            observed_at: ObservedAt::from_millis(made_at.millis()),
             media_type: "text/csv".parse()?,
         };
         let kept = spool(member)?.add(&path, facts).await?;
@@ -118,10 +119,6 @@ fn landed(file: &FileName, receipt: &UploadReceipt) -> String {
     let (size, window) = (bytes(receipt.size_bytes), span(receipt.landing.window));
     let late = if receipt.landing.late { ", which has closed: late" } else { "" };
     format!("{file} ({size}): stored, in window {window}{late}")
-}
-
-fn now() -> ObservedAt {
-    ObservedAt::from_millis(fresh::now().millis())
 }
 
 async fn until(at: Wall) {

@@ -20,9 +20,11 @@ impl Teller {
         Self { began: fresh::now() }
     }
 
-    /// What someone does.
+    /// What someone does; lines after the first stand below it.
     pub(super) fn step(self, who: &str, does: &str) {
-        line(&format!("{:5.1} s  {who:<10}  {}", self.seconds(), clean(does)));
+        let below = format!("\n{:21}", "");
+        let does = clean(does).replace('\n', &below);
+        line(&format!("{:5.1} s  {who:<10}  {does}", self.seconds()));
     }
 
     /// What follows now.
@@ -46,23 +48,30 @@ impl Teller {
         let buoy = troupe.all(Part::Online).next().map_or("buoy-1", |member| member.name.as_str());
         let away = troupe.all(Part::Offline).next().map_or("buoy-8", |member| member.name.as_str());
         self.title(&format!(
-            "Serving until ctrl-c: {server}, pool {pool}. The worker and the members go on: what \
-             you send\ncomes back to all of them, above. In another terminal:\n"
+            "Serving on {server} until ctrl-c. The worker and the members of {pool} go on: what you\n\
+             send now comes back to all of them, above. In another terminal:\n\n  \
+             export SLUICE_SERVER={server} SLUICE_PASSWORD={password} SLUICE_POOL={pool}\n"
         ));
+        let data = data.display();
+        for (command, does) in [
+            (format!("--user {buoy} push README.md"), "send a file of your own"),
+            (format!("--user ada pool windows {pool}"), "when windows close, why, who is missing"),
+            ("--user ada batches".to_owned(), "what became of them"),
+            ("--user ada deliveries".to_owned(), "who has the latest result"),
+            (format!("--user {away} history"), "where each file of a client ended up"),
+            ("--user listener-1 listen --save received".to_owned(), "results as they come"),
+            (format!("replay {pool} --data {data}"), "the log, beside the running server"),
+            (
+                format!("replay {pool} --data {data} --verify"),
+                "folded again, byte for byte the same?",
+            ),
+            (format!("--user admin pool show {pool}"), "as the platform's admin"),
+        ] {
+            self.text(&format!("  sluice {command:<42} # {does}"));
+        }
         self.text(&format!(
-            "  export SLUICE_SERVER={server} SLUICE_PASSWORD={password} SLUICE_POOL={pool}\n\
-             \n  sluice --user {buoy} push README.md       # send a file of your own\n  \
-             sluice --user ada pool windows {pool}       # when each window closes, why, who is missing\n  \
-             sluice --user ada batches                # what is in each batch, which has its result\n  \
-             sluice --user ada deliveries             # who has the latest result\n  \
-             sluice --user {away} history             # where each file of one client ended up\n  \
-             sluice --user listener-1 listen --save results/\n  \
-             sluice replay {pool} --data {0}       # the log, beside the running server\n  \
-             sluice replay {pool} --data {0} --verify\n  \
-             sluice --user admin pool show {pool}        # the platform's admin\n\
-             \nAll accounts have that password; it is kept in {0}/password. Received results lie in\n\
-             {0}/members. `sluice` is target/release/sluice here. Delete {0} to begin anew.",
-            data.display(),
+            "\nAll accounts here have that password; {data}/password keeps it. What members received lies\n\
+             in {data}/members. `sluice` is target/release/sluice. To begin anew, delete {data}."
         ));
     }
 }
@@ -75,6 +84,18 @@ pub(super) fn span(window: Window) -> String {
 /// A moment as hours, minutes, seconds (UTC).
 fn clock(at: EffectiveAt) -> String {
     at.to_string().get(11..19).unwrap_or_default().to_owned()
+}
+
+/// So many of them.
+pub(super) fn count(number: impl Into<u64>, what: &str) -> String {
+    let number = number.into();
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
+}
+
+/// The beginning of an id, which tells it from others here.
+pub(super) fn short(id: impl ToString) -> String {
+    id.to_string().chars().take(8).collect()
 }
 
 /// Milliseconds as seconds.
@@ -98,5 +119,9 @@ mod tests {
             .map(|at| at.parse::<EffectiveAt>().unwrap());
         let window = Window { start, end, kind: WindowKind::Tumbling };
         assert_eq!(span(window), "10:30:00–10:30:04");
+        assert_eq!(
+            (count(1_u32, "file"), count(2_u32, "file")),
+            ("1 file".into(), "2 files".into())
+        );
     }
 }

@@ -102,25 +102,19 @@ impl Troupe {
         tell.step("everyone", &format!("{} accounts are signed in", members.len()));
         let owner = members.first().context("an owner")?;
         let pool = create(&owner.client).await?;
-        tell.step("ada", &format!(
-            "makes the pool {pool}: windows of {} s, closed {} s after their end once most clients \
-             have reached that, {} s later whoever is missing",
-            seconds(PERIOD_MS), seconds(GRACE_MS), seconds(MAX_WAIT_MS),
-        ));
+        let told = format!(
+            "makes the pool {pool}: windows of {} s. One closes {} s after its end, once most\n\
+             clients have reached that, or {} s later whoever is missing",
+            seconds(PERIOD_MS),
+            seconds(GRACE_MS),
+            seconds(MAX_WAIT_MS),
+        );
+        tell.step("ada", &told);
         for part in [Part::Online, Part::Listener, Part::Worker] {
-            let (joining, role) =
-                (|member: &&Member| member.part.role() == part.role(), part.role());
-            let uses_max = u32::try_from(members.iter().filter(joining).count())?;
-            let ask = IssueToken { roles: RoleSet::of(&[role]), uses_max, expires_in_s: Some(600) };
-            let issued = owner.client.issue_token(&pool, &ask).await?;
-            for member in members.iter().filter(joining) {
-                member
-                    .client
-                    .join(&pool, &issued.token)
-                    .await
-                    .with_context(|| member.name.clone())?;
-            }
-            tell.step("ada", &format!("gives out a join token: {uses_max} joined as {role}"));
+            let role = part.role();
+            let joining = members.iter().filter(|member| member.part.role() == role);
+            let joined = let_in(&owner.client, &pool, role, joining.collect()).await?;
+            tell.step("ada", &format!("gives out a join token: {joined} joined as {role}"));
         }
         for member in &mut members {
             member.folder = data.join("members").join(pool.as_str()).join(member.name.as_str());
@@ -176,6 +170,23 @@ async fn signed_in(server: &str, password: &str) -> anyhow::Result<Vec<Member>> 
         }
     }
     Ok(members)
+}
+
+/// Lets them join the pool by one token, as many as they are.
+async fn let_in(
+    owner: &Client,
+    pool: &PoolName,
+    role: Role,
+    joining: Vec<&Member>,
+) -> anyhow::Result<u32> {
+    let uses_max = u32::try_from(joining.len())?;
+    let ask = IssueToken { roles: RoleSet::of(&[role]), uses_max, expires_in_s: Some(600) };
+    let issued = owner.issue_token(pool, &ask).await?;
+    for member in joining {
+        let joined = member.client.join(pool, &issued.token).await;
+        joined.with_context(|| member.name.clone())?;
+    }
+    Ok(uses_max)
 }
 
 /// A pool of a name that no run before has had.

@@ -3,6 +3,7 @@
 use worker::{Batch, Ended, Failed, Output, Worker};
 
 use super::readings::{SUMMARY_HEAD, summary_row};
+use super::tell::{count, short};
 use super::troupe::{Part, Troupe};
 use crate::print::bytes;
 
@@ -15,12 +16,13 @@ impl Troupe {
         while let Some(ended) = worker.next(|batch| self.summarise(batch)).await? {
             let told = match ended {
                 Ended::Published { batch, revision, result } => {
+                    let (result, batch) = (short(result), short(batch));
                     format!("gives result {result} for batch {batch}, revision {revision}")
                 }
                 Ended::Failed { batch, reason, .. } => {
-                    format!("gives batch {batch} back: {reason}")
+                    format!("gives batch {} back: {reason}", short(batch))
                 }
-                Ended::Lost { batch, .. } => format!("has lost batch {batch} to another worker"),
+                Ended::Lost { batch, .. } => format!("has lost batch {}", short(batch)),
             };
             self.tell.step("worker", &told);
         }
@@ -29,17 +31,13 @@ impl Troupe {
 
     async fn summarise(&self, batch: Batch) -> Result<Output, Failed> {
         let size: u64 = batch.files.iter().map(|input| input.file.size_bytes).sum();
-        self.tell.step(
-            "worker",
-            &format!(
-                "has claimed batch {}, revision {}, attempt {}, and fetched its {} files, {}",
-                batch.batch,
-                batch.revision,
-                batch.attempt,
-                batch.files.len(),
-                bytes(size),
-            ),
+        let files = count(batch.files.len() as u64, "file");
+        let (id, revision, attempt) = (short(batch.batch), batch.revision, batch.attempt);
+        let told = format!(
+            "has claimed batch {id}, revision {revision}, attempt {attempt}: {files}, {}, fetched",
+            bytes(size)
         );
+        self.tell.step("worker", &told);
         let files = batch.files;
         let rows = tokio::task::spawn_blocking(move || {
             let row = |input: &worker::InputFile| {

@@ -147,7 +147,7 @@ pub(crate) async fn run(args: PoolArgs, session: &Session) -> anyhow::Result<Don
 }
 
 /// A pool with its rules, the ones people ask about in words.
-pub(crate) fn show(pool: &PoolView, session: &Session) -> anyhow::Result<()> {
+fn show(pool: &PoolView, session: &Session) -> anyhow::Result<()> {
     session.print.object(pool, |pool| {
         let policy = &pool.policy;
         let windows = match &policy.windows {
@@ -179,7 +179,8 @@ pub(crate) fn show(pool: &PoolView, session: &Session) -> anyhow::Result<()> {
     })
 }
 
-fn roles(set: RoleSet) -> String {
+/// Roles as people read them.
+pub(crate) fn roles(set: RoleSet) -> String {
     let names: Vec<String> = set.iter().map(|role| role.to_string()).collect();
     if names.is_empty() { "-".to_owned() } else { names.join(", ") }
 }
