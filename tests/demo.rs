@@ -35,26 +35,31 @@ fn the_demo_reaches_every_member() {
 
 /// What a command said that must have ended well.
 fn text(output: Output) -> String {
-    let [said, told] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
-    assert!(output.status.success(), "{}\n{said}\n{told}", output.status);
+    let [said, told] = [output.stdout, output.stderr].map(String::from_utf8);
+    let said = said.expect("text");
+    assert!(output.status.success(), "{}\n{said}\n{told:?}", output.status);
     said
 }
 
 fn replay(data: &Path, arguments: &[&str]) -> Output {
-    sluice().args(["replay", "demo", "--data"]).arg(data).args(arguments).output().unwrap()
+    let mut command = sluice();
+    command.args(["replay", "demo", "--data"]).arg(data).args(arguments);
+    command.output().expect("it runs")
 }
 
 /// The records of one of the pool's topics.
 fn records(data: &Path, topic: &str) -> Vec<Value> {
     let said = text(replay(data, &["--topic", topic]));
-    said.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    said.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
 }
 
 /// These fields of the records of one type, each once.
 fn of_type(records: &[Value], name: &str, fields: &[&str]) -> BTreeSet<Vec<String>> {
-    let events = records.iter().map(|record| &record["event"]);
-    let of_name = events.filter(|event| event["type"] == name);
-    of_name
-        .map(|event| fields.iter().map(|field| event["data"][field].to_string()).collect())
-        .collect()
+    let is_of_type =
+        |record: &&Value| record.pointer("/event/type").is_some_and(|is| is.as_str() == Some(name));
+    let field = |record: &Value, field: &&str| {
+        record.pointer(&format!("/event/data/{field}")).expect("the field").to_string()
+    };
+    let of_type = records.iter().filter(is_of_type);
+    of_type.map(|record| fields.iter().map(|name| field(record, name)).collect()).collect()
 }

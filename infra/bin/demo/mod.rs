@@ -22,7 +22,7 @@ use infra::{fresh, secret_file};
 
 use crate::outcome::{Done, Misused};
 use crate::up::{self, UpArgs};
-use tell::Teller;
+use tell::{Teller, by_hand, title};
 use troupe::Troupe;
 
 /// Seconds that requests under way have to finish at the end.
@@ -86,7 +86,7 @@ async fn perform(args: &DemoArgs, supervisor: &Supervisor) -> anyhow::Result<Don
     let tell = Teller::new();
     let address = up::start(&up_args(args, &password), supervisor).await?;
     let server = format!("http://{address}");
-    tell.title(&format!("Serving on {server}, data in {}", args.data.display()));
+    title(&format!("Serving on {server}, data in {}", args.data.display()));
     let troupe = tokio::select! {
         biased;
         () = supervisor.stopping() => return Ok(Done::Interrupted),
@@ -105,13 +105,13 @@ async fn perform(args: &DemoArgs, supervisor: &Supervisor) -> anyhow::Result<Don
     if args.once {
         return Ok(Done::Whole);
     }
-    troupe.tell.by_hand(&server, &password, &args.data, &troupe);
+    by_hand(&server, &password, &args.data, &troupe);
     tokio::select! {
         biased;
         () = supervisor.stopping() => {}
         ended = &mut going => {
             let why = ended.err().map(|error| format!(": {error:#}")).unwrap_or_default();
-            troupe.tell.title(&format!("The members and the worker have ended{why}; still serving"));
+            title(&format!("The members and the worker have ended{why}; still serving"));
             supervisor.stopping().await;
         }
     }
@@ -138,7 +138,7 @@ fn password(data: &Path) -> anyhow::Result<String> {
     let path = data.join("password");
     let named = || path.display().to_string();
     if !path.try_exists().with_context(named)? {
-        let digits: String = fresh::bytes::<6>().iter().map(|byte| format!("{byte:02x}")).collect();
+        let digits = format!("{:012x}", u64::from_be_bytes(fresh::bytes()) >> 16);
         secret_file::make(&path, digits.as_bytes()).with_context(named)?;
     }
     let password = std::fs::read_to_string(&path).with_context(named)?;

@@ -11,7 +11,7 @@ use schemas::name::FileName;
 use schemas::time::{ObservedAt, Wall};
 
 use super::readings::readings;
-use super::tell::span;
+use super::tell::{span, title};
 use super::troupe::{Member, PERIOD_MS, Part, Troupe};
 use crate::print::bytes;
 
@@ -40,16 +40,16 @@ pub(super) async fn play(troupe: &Troupe) -> anyhow::Result<()> {
         let start = Wall::from_millis(first.plus(u64::from(round - 1) * PERIOD_MS).millis());
         until(start).await;
         let window = policy.windows.of(first.plus(u64::from(round - 1) * PERIOD_MS));
-        troupe.tell.title(&format!("Window {round} of {ROUNDS}: {}", span(window)));
+        title(&format!("Window {round} of {ROUNDS}: {}", span(window)));
         let online = troupe.all(Part::Online).zip(0..);
         let online = online.map(|(member, nth)| troupe.send(member, round, nth, start));
         let offline = troupe.all(Part::Offline).zip(0..);
         let offline = offline.map(|(member, nth)| troupe.keep(member, round, nth, start));
         tokio::try_join!(try_join_all(online), try_join_all(offline))?;
     }
-    troupe.tell.title("Two clients are back: one update each, grouped by the files' own times");
+    title("Two clients are back: one update each, grouped by the files' own times");
     try_join_all(troupe.all(Part::Offline).map(|member| troupe.come_back(member))).await?;
-    troupe.tell.title("The last results");
+    title("The last results");
     troupe.prove().await
 }
 

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use client::{PageAsk, fresh};
-use schemas::api::{BatchView, DeliveriesView, DeliveryState, ResultView, UploadState};
+use schemas::api::{
+    BatchView, DeliveriesView, DeliveryState, DeliveryView, ResultView, UploadState,
+};
 
 use super::play::FILES;
-use super::tell::{seconds, span};
+use super::tell::{say, seconds, span, title};
 use super::troupe::{Member, Part, Troupe};
 
 /// How long is waited for the last receipt.
@@ -34,13 +36,13 @@ impl Troupe {
         };
         // The last lines of those who have just heard of it.
         tokio::time::sleep(LOOK_EVERY).await;
-        self.tell.title("What the server says");
+        title("What the server says");
         for member in self.all(Part::Offline) {
             self.by_own_times(member).await?;
         }
         self.table(&delivered);
         let clients = self.members.iter().filter(|member| member.part.is_client()).count();
-        self.tell.text(&format!(
+        say(&format!(
             "\n{clients} of {clients} clients have each of the {} results with a receipt; so have ada \
              and the worker.\n{FILES} of {FILES} files are in batches that have their result. It took {:.0} s.",
             delivered.len(),
@@ -66,9 +68,12 @@ impl Troupe {
         let mut delivered = Vec::new();
         for result in owner.results_after(&self.pool, None, &page).await?.items {
             let view = owner.deliveries(&self.pool, result.result, false, &page).await?;
-            if view.entitled != self.members.len() as u64 || view.acknowledged < view.entitled {
-                let (has, all) = (view.acknowledged, self.members.len());
-                return Ok(Err(format!("{has} of {all} members have result {}", result.result)));
+            let lacks = |member: &&Member| receipt(&view, member).is_none();
+            let lacking: Vec<_> = self.members.iter().filter(lacks).collect();
+            if !lacking.is_empty() {
+                let names: Vec<_> = lacking.iter().map(|member| member.name.as_str()).collect();
+                let (names, id) = (names.join(", "), result.result);
+                return Ok(Err(format!("no receipt of result {id} from {names}")));
             }
             delivered.push((result, view));
         }
@@ -94,7 +99,7 @@ impl Troupe {
         }
         let spans: Vec<_> = windows.iter().map(|window| span(*window)).collect();
         ensure!(windows.len() == 3, "{}'s files are in {}", member.name, spans.join(", "));
-        self.tell.text(&format!(
+        say(&format!(
             "{}: one update of 3 files, in 3 windows by their own times: {}",
             member.name,
             spans.join(", ")
@@ -104,7 +109,7 @@ impl Troupe {
 
     /// Seconds from each result's publication to each member's receipt.
     fn table(&self, delivered: &[Delivered]) {
-        self.tell.text("\nReceipts, in seconds after the publication of each result:");
+        say("\nReceipts, in seconds after the publication of each result:");
         let head = |(result, _): &Delivered| {
             let start = span(result.window);
             format!(
@@ -113,12 +118,10 @@ impl Troupe {
             )
         };
         let heads: String = delivered.iter().map(head).collect();
-        self.tell.text(&format!("{:<12}{heads}", "member"));
+        say(&format!("{:<12}{heads}", "member"));
         for member in &self.members {
             let cell = |(result, view): &Delivered| {
-                let of_member = view.items.iter().find(|delivery| delivery.member == member.id);
-                let acknowledged =
-                    of_member.filter(|delivery| delivery.state == DeliveryState::Acknowledged);
+                let acknowledged = receipt(view, member);
                 let text = acknowledged.and_then(|delivery| delivery.at).map_or_else(
                     || "none".to_owned(),
                     |at| format!("{:.3}", seconds(at.since(result.published_at))),
@@ -126,7 +129,13 @@ impl Troupe {
                 format!("{text:>12}")
             };
             let cells: String = delivered.iter().map(cell).collect();
-            self.tell.text(&format!("{:<12}{cells}", member.name.as_str()));
+            say(&format!("{:<12}{cells}", member.name.as_str()));
         }
     }
+}
+
+/// What the server says of a member that has acknowledged a result.
+fn receipt<'a>(view: &'a DeliveriesView, member: &Member) -> Option<&'a DeliveryView> {
+    let of_member = view.items.iter().find(|delivery| delivery.member == member.id);
+    of_member.filter(|delivery| delivery.state == DeliveryState::Acknowledged)
 }

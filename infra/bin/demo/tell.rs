@@ -27,53 +27,50 @@ impl Teller {
         line(&format!("{:5.1} s  {who:<10}  {does}", self.seconds()));
     }
 
-    /// What follows now.
-    pub(super) fn title(self, text: &str) {
-        line(&format!("\n{text}"));
-    }
-
-    /// Anything else.
-    pub(super) fn text(self, text: &str) {
-        line(&clean(text));
-    }
-
     /// Seconds since it began.
     pub(super) fn seconds(self) -> f64 {
         seconds(fresh::now().since(self.began))
     }
+}
 
-    /// What can be tried against the server.
-    pub(super) fn by_hand(self, server: &str, password: &str, data: &Path, troupe: &Troupe) {
-        let pool = &troupe.pool;
-        let buoy = troupe.all(Part::Online).next().map_or("buoy-1", |member| member.name.as_str());
-        let away = troupe.all(Part::Offline).next().map_or("buoy-8", |member| member.name.as_str());
-        self.title(&format!(
-            "Serving on {server} until ctrl-c. The worker and the members of {pool} go on: what you\n\
-             send now comes back to all of them, above. In another terminal:\n\n  \
-             export SLUICE_SERVER={server} SLUICE_PASSWORD={password} SLUICE_POOL={pool}\n"
-        ));
-        let data = data.display();
-        for (command, does) in [
-            (format!("--user {buoy} push README.md"), "send a file of your own"),
-            (format!("--user ada pool windows {pool}"), "when windows close, why, who is missing"),
-            ("--user ada batches".to_owned(), "what became of them"),
-            ("--user ada deliveries".to_owned(), "who has the latest result"),
-            (format!("--user {away} history"), "where each file of a client ended up"),
-            ("--user listener-1 listen --save received".to_owned(), "results as they come"),
-            (format!("replay {pool} --data {data}"), "the log, beside the running server"),
-            (
-                format!("replay {pool} --data {data} --verify"),
-                "folded again, byte for byte the same?",
-            ),
-            (format!("--user admin pool show {pool}"), "as the platform's admin"),
-        ] {
-            self.text(&format!("  sluice {command:<42} # {does}"));
-        }
-        self.text(&format!(
-            "\nAll accounts here have that password; {data}/password keeps it. What members received lies\n\
-             in {data}/members. `sluice` is target/release/sluice. To begin anew, delete {data}."
-        ));
+/// What follows now.
+pub(super) fn title(text: &str) {
+    line(&format!("\n{text}"));
+}
+
+/// Anything else.
+pub(super) fn say(text: &str) {
+    line(&clean(text));
+}
+
+/// What can be tried against the server.
+pub(super) fn by_hand(server: &str, password: &str, data: &Path, troupe: &Troupe) {
+    let pool = &troupe.pool;
+    let buoy = troupe.all(Part::Online).next().map_or("buoy-1", |member| member.name.as_str());
+    let away = troupe.all(Part::Offline).next().map_or("buoy-8", |member| member.name.as_str());
+    title(&format!(
+        "Serving on {server} until ctrl-c. The worker and the members of {pool} go on: what you\n\
+         send now comes back to all of them, above. In another terminal:\n\n  \
+         export SLUICE_SERVER={server} SLUICE_PASSWORD={password} SLUICE_POOL={pool}\n"
+    ));
+    let data = data.display();
+    for (command, does) in [
+        (format!("--user {buoy} push README.md"), "send a file of your own"),
+        (format!("--user ada pool windows {pool}"), "when windows close, why, who is missing"),
+        ("--user ada batches".to_owned(), "what became of them"),
+        ("--user ada deliveries".to_owned(), "who has the latest result"),
+        (format!("--user {away} history"), "where each file of a client ended up"),
+        ("--user listener-1 listen --save received".to_owned(), "results as they come"),
+        (format!("replay {pool} --data {data}"), "the log, beside the running server"),
+        (format!("replay {pool} --data {data} --verify"), "folded again, byte for byte the same?"),
+        (format!("--user admin pool show {pool}"), "as the platform's admin"),
+    ] {
+        say(&format!("  sluice {command:<42} # {does}"));
     }
+    say(&format!(
+        "\nAll accounts here have that password; {data}/password keeps it. What members received lies\n\
+         in {data}/members. `sluice` is target/release/sluice. To begin anew, delete {data}."
+    ));
 }
 
 /// A window, by the clock (UTC).

@@ -15,7 +15,7 @@ use schemas::problem::Code;
 use schemas::role::{Role, RoleSet};
 use schemas::time::EffectiveAt;
 
-use super::tell::{Teller, seconds};
+use super::tell::{Teller, seconds, title};
 
 /// Length of a window.
 pub(super) const PERIOD_MS: u64 = 4_000;
@@ -97,7 +97,7 @@ impl Troupe {
         data: &Path,
         tell: Teller,
     ) -> anyhow::Result<Self> {
-        tell.title("A pool and its members");
+        title("A pool and its members");
         let mut members = signed_in(server, password).await?;
         tell.step("everyone", &format!("{} accounts are signed in", members.len()));
         let owner = members.first().context("an owner")?;

@@ -97,7 +97,8 @@ impl Around {
 
 /// One line: what changes something, or fails, is worth more than a read.
 fn tell(span: &Span, labels: &RouteLabels, status: StatusCode, took: Duration) {
-    let (status, ms) = (status.as_u16(), took.as_secs_f64() * 1_000.0);
+    // To a tenth of a millisecond.
+    let (status, ms) = (status.as_u16(), (took.as_secs_f64() * 10_000.0).round() / 10.0);
     span.in_scope(|| match (labels.method, status) {
         (_, 500..) => tracing::warn!(status, ms, "answered"),
         ("get" | "head", _) => tracing::debug!(status, ms, "answered"),

@@ -127,7 +127,7 @@ pub(crate) async fn run(args: PoolArgs, session: &Session) -> anyhow::Result<Don
             let ask = IssueToken { roles: RoleSet::of(&roles), uses_max: uses, expires_in_s };
             let issued = client.issue_token(&name, &ask).await?;
             print.object(&issued, |issued| issued.token.clone())?;
-            print.note(&format!("give it to those who are to join: sluice join {name}"));
+            print.note(&format!("give it to those who are to join: sluice join {name} TOKEN"));
         }
         PoolAct::Members { name, limit } => {
             let ask = async |page: PageAsk| reader.members(&name, &page).await;
