@@ -58,9 +58,9 @@ pub async fn around(State(around): State<Around>, mut request: Request, next: Ne
     };
     let span = tracing::info_span!(
         "request",
-        id = &*id.0,
-        method = labels.method,
-        route = labels.route,
+        method = %labels.method,
+        route = %labels.route,
+        id = %id.0,
         account = tracing::field::Empty,
         pool = tracing::field::Empty,
     );
