@@ -6,11 +6,11 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.* ## ' $(MAKEFILE_LIST) | sed -E 's/:.* ## /\t/' | expand -t 14
 
 run: ## build, start everything in one process, play a demo pool, keep serving
-	@infra/tools/need.sh cargo cc make
+	@infra/tools/need.sh cargo cc c++ make
 	@cargo build --release --locked && exec $(SLUICE) demo
 
 test: ## everything, real servers too (SKIP_REAL=1 leaves those out and says so)
-	@infra/tools/need.sh cargo cc make git
+	@infra/tools/need.sh cargo cc c++ make git
 	@infra/tools/test.sh
 
 check: lint ## formatting, lints, docs and licences, as a reviewer would

@@ -1,6 +1,7 @@
 //! The proof: stories, refusals, chaos and house rules, against the built binary.
 
 mod chaos;
+mod demo;
 mod random;
 mod server;
 mod tidy;

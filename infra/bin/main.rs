@@ -3,6 +3,7 @@
 
 mod bars;
 mod command;
+mod demo;
 mod golden;
 mod outcome;
 mod pages;
@@ -38,6 +39,7 @@ enum Command {
     #[command(flatten)]
     Client(ClientCommand),
     Up(up::UpArgs),
+    Demo(demo::DemoArgs),
     Replay(replay::ReplayArgs),
     Rebuild(rebuild::RebuildArgs),
     #[command(hide = true)]
@@ -51,6 +53,7 @@ async fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Client(command) => command.run(&session).await,
         Command::Up(args) => up::run(args).await.map(|()| Done::Whole),
+        Command::Demo(args) => Box::pin(demo::run(args)).await,
         Command::Replay(args) => replay::run(args).await,
         Command::Rebuild(args) => rebuild::run(args).await,
         Command::Golden(args) => golden::run(&args).map(|()| Done::Whole),

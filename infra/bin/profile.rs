@@ -26,7 +26,13 @@ pub(crate) struct ProfileFile(PathBuf);
 impl ProfileFile {
     /// The one named, or the user's own.
     pub(crate) fn new(named: Option<PathBuf>) -> Self {
-        Self(named.unwrap_or_else(|| config_folder().join("sluice/profile.json")))
+        Self(match named {
+            None => config_folder().join("sluice/profile.json"),
+            Some(name) if is_plain(&name) => {
+                config_folder().join("sluice/profiles").join(name).with_extension("json")
+            }
+            Some(path) => path,
+        })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -64,6 +70,12 @@ impl ProfileFile {
     fn positions_path(&self) -> PathBuf {
         self.0.with_extension("positions.json")
     }
+}
+
+/// Whether it is a name among the user's settings, not the path of a file.
+fn is_plain(named: &Path) -> bool {
+    let text = named.to_string_lossy();
+    !text.is_empty() && !text.contains(['/', '\\', '.'])
 }
 
 fn read<T: for<'de> Deserialize<'de>>(path: &Path) -> anyhow::Result<Option<T>> {
@@ -138,6 +150,16 @@ mod tests {
         file.remove().unwrap();
         file.remove().unwrap();
         assert!(file.load().unwrap().is_none());
+    }
+
+    #[test]
+    fn a_plain_name_lies_with_the_settings() {
+        let path = |named: &str| ProfileFile::new(Some(named.into())).path().to_owned();
+        let plain = path("buoy-17");
+        assert!(plain.ends_with("sluice/profiles/buoy-17.json"), "{}", plain.display());
+        for file in ["./buoy-17", "a/b", "buoy.json", "/tmp/buoy"] {
+            assert_eq!(path(file), Path::new(file));
+        }
     }
 
     #[test]

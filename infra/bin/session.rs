@@ -26,8 +26,8 @@ pub(crate) struct Global {
     /// Address of the server [default: where you are signed in, or http://127.0.0.1:7171]
     #[arg(long, global = true, env = "SLUICE_SERVER", value_name = "URL")]
     server: Option<String>,
-    /// File that keeps who is signed in [default: ~/.config/sluice/profile.json]
-    #[arg(long, global = true, env = "SLUICE_PROFILE", value_name = "FILE")]
+    /// Who is signed in: a name of your choice, or a file [default: ~/.config/sluice/profile.json]
+    #[arg(long, global = true, env = "SLUICE_PROFILE", value_name = "NAME|FILE")]
     profile: Option<PathBuf>,
     /// Sign in as this user with SLUICE_PASSWORD, as often as needed: for programs that run long
     #[arg(long, global = true, env = "SLUICE_USER", value_name = "NAME")]

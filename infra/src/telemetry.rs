@@ -14,13 +14,15 @@ use prometheus_client::registry::{Metric, Registry};
 use tracing::Subscriber;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::FormatTime;
 
 pub use prometheus_client::metrics::counter::Counter;
 pub use prometheus_client::metrics::family::Family;
 pub use prometheus_client::metrics::gauge::Gauge;
 pub use prometheus_client::metrics::histogram::Histogram;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, SystemClock};
 
 /// The media type of [`Metrics::render`] (OpenMetrics 1.0).
 pub const METRICS_CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -70,6 +72,17 @@ pub fn start_log(filter: &str, form: LogForm) -> Result<(), LogError> {
     Ok(())
 }
 
+/// Hours, minutes, seconds (UTC): who watches a terminal knows the day.
+#[derive(Debug)]
+struct TimeOfDay(Arc<SystemClock>);
+
+impl FormatTime for TimeOfDay {
+    fn format_time(&self, to: &mut Writer<'_>) -> fmt::Result {
+        let now = self.0.now().to_string();
+        to.write_str(now.get(11..23).unwrap_or(&now))
+    }
+}
+
 fn subscriber<W>(
     filter: &str,
     form: LogForm,
@@ -85,7 +98,10 @@ where
     let filter = EnvFilter::builder().parse(filter).map_err(|error| bad(&error))?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     Ok(match form {
-        LogForm::Human => Box::new(builder.with_ansi(io::stderr().is_terminal()).finish()),
+        LogForm::Human => {
+            let builder = builder.with_ansi(io::stderr().is_terminal()).with_target(false);
+            Box::new(builder.with_timer(TimeOfDay(SystemClock::new())).compact().finish())
+        }
         LogForm::Json => Box::new(builder.json().flatten_event(true).finish()),
     })
 }
@@ -225,7 +241,10 @@ mod tests {
         let line: serde_json::Value = serde_json::from_str(text.trim_end()).unwrap();
         assert_eq!((&line["message"], &line["status"]), (&"answered".into(), &200.into()));
         assert_eq!(line["span"]["id"], 7);
-        assert_eq!(logged("debug", LogForm::Human).lines().count(), 2);
+        let text = logged("debug", LogForm::Human);
+        assert_eq!(text.lines().count(), 2);
+        let line = text.lines().next().unwrap();
+        assert!(line.len() < 60 && line.ends_with("request: answered status=200 id=7"), "{line}");
         assert!(logged("off", LogForm::Json).is_empty());
         let bad = subscriber("info,=,!", LogForm::Json, io::sink);
         assert!(matches!(bad, Err(LogError::BadFilter { .. })));

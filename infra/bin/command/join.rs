@@ -3,10 +3,11 @@
 use clap::Args;
 use schemas::name::PoolName;
 
-use super::pool::show;
+use super::pool::roles;
 use crate::outcome::Done;
 use crate::secret::{self, Prompt};
 use crate::session::Session;
+use crate::span::spoken;
 
 /// Join a pool by a token that one of its admins gave you
 #[derive(Args, Debug)]
@@ -23,6 +24,9 @@ pub(crate) async fn run(args: JoinArgs, session: &Session) -> anyhow::Result<Don
     let from_stdin = args.join_token.as_deref() == Some("-");
     let token = secret::password(from_stdin, args.join_token.as_deref(), Prompt::JoinToken)?;
     client.join(&args.pool, token.trim()).await?;
-    show(&client.pool(&args.pool).await?, session)?;
+    session.print.object(&client.pool(&args.pool).await?, |pool| {
+        let every = spoken(pool.policy.update_every_ms);
+        format!("joined {} as {}; its members send every {every}", pool.name, roles(pool.roles))
+    })?;
     Ok(Done::Whole)
 }

@@ -58,9 +58,9 @@ pub async fn around(State(around): State<Around>, mut request: Request, next: Ne
     };
     let span = tracing::info_span!(
         "request",
-        id = &*id.0,
-        method = labels.method,
-        route = labels.route,
+        method = %labels.method,
+        route = %labels.route,
+        id = %id.0,
         account = tracing::field::Empty,
         pool = tracing::field::Empty,
     );
@@ -97,7 +97,8 @@ impl Around {
 
 /// One line: what changes something, or fails, is worth more than a read.
 fn tell(span: &Span, labels: &RouteLabels, status: StatusCode, took: Duration) {
-    let (status, ms) = (status.as_u16(), took.as_secs_f64() * 1_000.0);
+    // To a tenth of a millisecond.
+    let (status, ms) = (status.as_u16(), (took.as_secs_f64() * 10_000.0).round() / 10.0);
     span.in_scope(|| match (labels.method, status) {
         (_, 500..) => tracing::warn!(status, ms, "answered"),
         ("get" | "head", _) => tracing::debug!(status, ms, "answered"),

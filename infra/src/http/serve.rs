@@ -58,7 +58,7 @@ pub enum ServeError {
     )]
     NotLoopback(SocketAddr),
     /// The address cannot be had.
-    #[error("cannot listen on {at}: {source}")]
+    #[error("cannot listen on {at} ({source}): say another address with --listen")]
     Bind {
         /// The address.
         at: SocketAddr,

@@ -127,7 +127,7 @@ pub(crate) async fn run(args: PoolArgs, session: &Session) -> anyhow::Result<Don
             let ask = IssueToken { roles: RoleSet::of(&roles), uses_max: uses, expires_in_s };
             let issued = client.issue_token(&name, &ask).await?;
             print.object(&issued, |issued| issued.token.clone())?;
-            print.note(&format!("give it to those who are to join: sluice join {name}"));
+            print.note(&format!("give it to those who are to join: sluice join {name} TOKEN"));
         }
         PoolAct::Members { name, limit } => {
             let ask = async |page: PageAsk| reader.members(&name, &page).await;
@@ -147,7 +147,7 @@ pub(crate) async fn run(args: PoolArgs, session: &Session) -> anyhow::Result<Don
 }
 
 /// A pool with its rules, the ones people ask about in words.
-pub(crate) fn show(pool: &PoolView, session: &Session) -> anyhow::Result<()> {
+fn show(pool: &PoolView, session: &Session) -> anyhow::Result<()> {
     session.print.object(pool, |pool| {
         let policy = &pool.policy;
         let windows = match &policy.windows {
@@ -179,7 +179,8 @@ pub(crate) fn show(pool: &PoolView, session: &Session) -> anyhow::Result<()> {
     })
 }
 
-fn roles(set: RoleSet) -> String {
+/// Roles as people read them.
+pub(crate) fn roles(set: RoleSet) -> String {
     let names: Vec<String> = set.iter().map(|role| role.to_string()).collect();
     if names.is_empty() { "-".to_owned() } else { names.join(", ") }
 }

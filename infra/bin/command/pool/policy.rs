@@ -78,6 +78,16 @@ fn put(into: &mut Map<String, Value>, path: &str, value: Value) -> Result<(), ()
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_field_is_documented() {
+        let text = include_str!("../../../../docs/policy.md");
+        let ask = serde_json::to_value(PolicyAsk::default()).unwrap();
+        for name in ask.as_object().unwrap().keys() {
+            let row = if name == "windows" { "| `windows." } else { &format!("| `{name}` |") };
+            assert!(text.contains(row), "docs/policy.md lacks {name}");
+        }
+    }
     use schemas::policy::WindowsAsk;
 
     fn read(every: Option<&str>, fields: &[&str]) -> anyhow::Result<PolicyAsk> {
