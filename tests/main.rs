@@ -1,4 +1,12 @@
 //! The proof: stories, refusals, chaos and house rules, against the built binary.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "all of this crate is a test, its helpers too"
+)]
 
 mod chaos;
 mod demo;

@@ -63,7 +63,8 @@ async fn work_on(
     let to = person.folder.join(format!("{}.input", file.upload));
     client.fetch_batch_file(pool, lease.batch, file, &to).await?;
     let asleep = random.percent(asleep_percent);
-    let mut text: String = files.iter().map(|file| format!("{}\n", file.sha256)).collect();
+    let digests: Vec<_> = files.iter().map(|file| file.sha256.to_string()).collect();
+    let mut text = digests.join("\n");
     if asleep {
         tokio::time::sleep(ASLEEP).await;
         text.push_str("made half asleep\n");

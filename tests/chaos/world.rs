@@ -27,7 +27,7 @@ const WORKERS: u64 = 2;
 /// How long a server may take to reach what it is armed for.
 const DIES_MAX: Duration = Duration::from_secs(40);
 /// How long the system may take to come to rest once it is left alone.
-const QUIET_MAX: Duration = Duration::from_secs(60);
+const QUIET_MAX: Duration = Duration::from_mins(1);
 
 pub(super) struct World {
     pub(super) server: Server,
@@ -152,15 +152,13 @@ impl World {
 
     /// Waits until the server has died of what it was armed for; false when it does not.
     pub(super) async fn dies(&mut self) -> bool {
-        let until = tokio::time::Instant::now() + DIES_MAX;
-        while tokio::time::Instant::now() < until {
-            if !self.server.runs() {
-                return true;
+        let died = async {
+            while self.server.runs() {
+                self.welcome().await;
+                tokio::time::sleep(Duration::from_millis(50)).await;
             }
-            self.welcome().await;
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        false
+        };
+        tokio::time::timeout(DIES_MAX, died).await.is_ok()
     }
 
     /// A new account, a new member: some points are passed by nothing else. The server may die of

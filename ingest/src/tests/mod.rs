@@ -3,6 +3,7 @@
 mod accounts;
 mod doors;
 mod fold;
+mod forms;
 #[cfg(feature = "faults")]
 mod killed;
 mod members;

@@ -7,6 +7,8 @@ mod clock;
 mod delivery;
 mod directory;
 pub mod example;
+#[cfg(test)]
+mod frozen_tests;
 mod member;
 mod pool;
 mod upload;

@@ -4,35 +4,26 @@ use std::collections::BTreeMap;
 
 use schemas::api::{BatchView, DeliveryState, RevisionView, UploadState, UploadView};
 use schemas::digest::Digest;
-use schemas::event::{BatchReady, Derived, ResultPublished, example};
-use schemas::file::manifest_digest;
+use schemas::event::{BatchReady, Closed, Derived, Event, ResultPublished, example};
+use schemas::file::{FileRef, manifest_digest};
+use schemas::id::ResultId;
 use schemas::time::Window;
 
 use super::super::history::{Acked, History, Latest, Offered, Received};
 use super::{Dump, judge};
 
-/// One upload in one batch with one result that one member has: all is well.
-fn well() -> (History, Dump) {
-    let derived = example::derived();
-    let find = |wanted: fn(&Derived) -> bool| derived.iter().find(|body| wanted(body)).unwrap();
-    let Derived::ManifestPage(page) = find(|b| matches!(b, Derived::ManifestPage(_))) else {
-        unreachable!()
+/// The first example of a kind.
+macro_rules! example {
+    ($all:expr, $kind:path) => {
+        $all.into_iter()
+            .find_map(|body| if let $kind(kind) = body { Some(kind) } else { None })
+            .expect("there is an example of each kind")
     };
-    let Derived::BatchReady(BatchReady { closed }) = find(|b| matches!(b, Derived::BatchReady(_)))
-    else {
-        unreachable!()
-    };
-    let Derived::ResultPublished(result) = find(|b| matches!(b, Derived::ResultPublished(_)))
-    else {
-        unreachable!()
-    };
-    let Derived::BatchLeased(leased) = find(|b| matches!(b, Derived::BatchLeased(_))) else {
-        unreachable!()
-    };
-    let file = (*page.added[0]).clone();
-    let mut closed = closed.clone();
-    closed.manifest_sha256 = manifest_digest(None, [&file].into_iter());
-    let view = UploadView {
+}
+
+/// What a client's history says of a file in a batch.
+fn batched(file: &FileRef, closed: &Closed) -> UploadView {
+    UploadView {
         upload: file.upload,
         pool: "tests".parse().unwrap(),
         client: file.client,
@@ -50,8 +41,12 @@ fn well() -> (History, Dump) {
         batch: Some(closed.batch),
         revision: Some(1),
         held_because: None,
-    };
-    let batch = BatchView {
+    }
+}
+
+/// A batch of one file that has its result.
+fn finished(closed: Closed, result: ResultId) -> BatchView {
+    BatchView {
         batch: closed.batch,
         window: closed.window,
         part: 1,
@@ -61,15 +56,21 @@ fn well() -> (History, Dump) {
         result_revision: Some(1),
         lease: None,
         failed: false,
-        revisions: vec![RevisionView { closed, result: Some(result.result) }],
-    };
-    let schemas::event::Event::ResultOffered(offer) = example::events()
-        .into_iter()
-        .find(|event| matches!(event, schemas::event::Event::ResultOffered(_)))
-        .unwrap()
-    else {
-        unreachable!()
-    };
+        revisions: vec![RevisionView { closed, result: Some(result) }],
+    }
+}
+
+/// One upload in one batch with one result that one member has: all is well.
+fn well() -> (History, Dump) {
+    let page = example!(example::derived(), Derived::ManifestPage);
+    let BatchReady { mut closed } = example!(example::derived(), Derived::BatchReady);
+    let result = example!(example::derived(), Derived::ResultPublished);
+    let leased = example!(example::derived(), Derived::BatchLeased);
+    let offer = example!(example::events(), Event::ResultOffered);
+    let file = (*page.added[0]).clone();
+    closed.manifest_sha256 = manifest_digest(None, [&file].into_iter());
+    let view = batched(&file, &closed);
+    let batch = finished(closed, result.result);
     let member = file.client;
     let acked = Acked {
         upload: file.upload,
@@ -92,7 +93,7 @@ fn well() -> (History, Dump) {
         deliveries: [(result.result, [(member, DeliveryState::Acknowledged)].into())].into(),
         members: [member].into(),
         contents: [(file.upload, file.sha256)].into(),
-        derived: vec![(5, leased.clone().into()), (6, result.clone().into())],
+        derived: vec![(5, leased.into()), (6, result.into())],
         offers: [(6, offer)].into(),
         replay_differs: None,
         tables_differ: None,
@@ -179,7 +180,7 @@ fn every_lie_about_a_result_is_seen() {
         dump.derived.push(again);
     });
     check("another result", 4, |_, dump| published(dump).sha256 = Digest::of(b"other"));
-    check("no result", 4, |_, dump| dump.batches[0].0.result_revision = None);
+    check("no result", 0, |_, dump| dump.batches[0].0.result_revision = None);
     check("stale worker", 4, |_, dump| {
         dump.offers.values_mut().for_each(|offer| offer.epoch = Some(0));
     });

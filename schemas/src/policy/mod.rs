@@ -1,0 +1,196 @@
+//! A pool's rules: how its files are grouped, when a window closes, what becomes of late files.
+//!
+//! A [`PolicyAsk`] is what people send, all of it optional; [`PolicyAsk::resolve`] writes out every
+//! default. Only the written-out [`Policy`] stands in the log, so that new defaults in a later
+//! version change nothing for pools that exist.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::name::MediaType;
+use crate::time::{EffectiveAt, Window, WindowKind};
+
+mod ask;
+
+pub use ask::{Fault, PolicyAsk, WindowsAsk};
+
+/// How effective time is cut into windows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Windows {
+    /// Around each multiple of the period, so that t and t' near one beat meet.
+    Grid {
+        /// Milliseconds from beat to beat.
+        period_ms: u64,
+    },
+    /// From each multiple of the period, counted from `origin`, to the next.
+    Tumbling {
+        /// Milliseconds from start to start.
+        period_ms: u64,
+        /// A moment at which a window starts.
+        origin: EffectiveAt,
+    },
+}
+
+/// How far event time has got, judged from the clients (docs/architecture.md, "Watermark").
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Watermark {
+    /// Share of the active contributors that must have reached a time, in thousandths.
+    pub quantile_permille: u32,
+    /// How far out of order one client's files may come.
+    pub disorder_ms: u64,
+    /// A contributor counts as active this long after its last file.
+    pub activity_ms: u64,
+}
+
+/// When a window closes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Close {
+    /// Time after a window's end that its files may still come.
+    pub grace_ms: u64,
+    /// Longest the watermark stays behind the log's clock, whoever is missing.
+    pub max_wait_ms: u64,
+    /// Files that close a part at once; the next files are the window's next part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u32>,
+    /// Most files in one part.
+    pub part_files_max: u32,
+}
+
+/// What becomes of a file whose window has closed. Never dropped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Late {
+    /// The rule.
+    pub mode: LateMode,
+    /// Files older than this are held for an admin.
+    pub allowed_ms: u64,
+    /// How long late files are gathered before the batch is amended.
+    pub debounce_ms: u64,
+}
+
+/// The rule for late files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum LateMode {
+    /// The batch gets one more revision.
+    Amend,
+}
+
+/// What is done with times ahead of ours.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Times {
+    /// Ahead by no more than this: taken as it is.
+    pub max_future_ms: u64,
+    /// Ahead by no more than this beyond: cut back to our clock. Further ahead: quarantined.
+    pub clamp_ms: u64,
+}
+
+/// Which files are taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Files {
+    /// Largest file.
+    pub size_bytes_max: u64,
+    /// Media types taken; empty: all that are not forbidden everywhere.
+    #[serde(default)]
+    pub media_types: Vec<MediaType>,
+}
+
+/// How batches are worked on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Work {
+    /// Life of a lease without renewal.
+    pub lease_ms: u64,
+    /// A lease not renewed once within this goes back and does not count as an attempt.
+    pub confirm_ms: u64,
+    /// Attempts before the batch is given up until an admin retries it.
+    pub attempts_max: u32,
+}
+
+/// What a member gets on joining.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnJoin {
+    /// Only results published later.
+    None,
+    /// The latest one as well.
+    Latest,
+    /// All there are.
+    All,
+}
+
+/// A pool's rules, every default written out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Policy {
+    /// How windows are cut.
+    pub windows: Windows,
+    /// How often members are asked to send; a wish, not a window.
+    pub update_every_ms: u64,
+    /// How far event time has got.
+    pub watermark: Watermark,
+    /// When a window closes.
+    pub close: Close,
+    /// Late files.
+    pub late: Late,
+    /// Clocks that differ.
+    pub times: Times,
+    /// Files taken.
+    pub files: Files,
+    /// Work on batches.
+    pub work: Work,
+    /// What a new member gets.
+    pub on_join: OnJoin,
+}
+
+impl Windows {
+    /// The period.
+    pub fn period_ms(&self) -> u64 {
+        match self {
+            Self::Grid { period_ms } | Self::Tumbling { period_ms, .. } => *period_ms,
+        }
+    }
+
+    /// The window that `at` falls into.
+    pub fn of(&self, at: EffectiveAt) -> Window {
+        let (kind, period_ms, origin_ms) = match self {
+            Self::Grid { period_ms } => {
+                (WindowKind::Grid, *period_ms, -(i64::try_from(period_ms / 2).unwrap_or(0)))
+            }
+            Self::Tumbling { period_ms, origin } => {
+                (WindowKind::Tumbling, *period_ms, origin.millis())
+            }
+        };
+        let period = i64::try_from(period_ms).unwrap_or(i64::MAX).max(1);
+        let start = at.millis() - (at.millis() - origin_ms).rem_euclid(period);
+        let [start, end] = [start, start.saturating_add(period)].map(EffectiveAt::from_millis);
+        Window { start, end, kind }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn window_of(windows: &Windows, at: i64) -> (i64, i64) {
+        let window = windows.of(EffectiveAt::from_millis(at));
+        assert!(window.contains(EffectiveAt::from_millis(at)));
+        (window.start.millis(), window.end.millis())
+    }
+
+    #[test]
+    fn grid_windows_lie_around_their_beat() {
+        let grid = Windows::Grid { period_ms: 60_000 };
+        assert_eq!(window_of(&grid, 1_000_000_029_999), (999_999_990_000, 1_000_000_050_000));
+        assert_eq!(window_of(&grid, 120_000), (90_000, 150_000));
+        assert_eq!(window_of(&grid, 90_000), (90_000, 150_000));
+        assert_eq!(window_of(&grid, 89_999), (30_000, 90_000));
+        assert_eq!(window_of(&grid, 0), (0, 30_000), "cut at 1970");
+    }
+
+    #[test]
+    fn tumbling_windows_start_at_their_origin() {
+        let origin = EffectiveAt::from_millis(1_000_000);
+        let tumbling = Windows::Tumbling { period_ms: 60_000, origin };
+        assert_eq!(window_of(&tumbling, 1_000_000), (1_000_000, 1_060_000));
+        assert_eq!(window_of(&tumbling, 999_999), (940_000, 1_000_000));
+    }
+}
