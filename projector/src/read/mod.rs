@@ -17,7 +17,7 @@ use axum::extract::FromRef;
 use infra::blobs::Blobs;
 use infra::http::{Access, Allowed, AskedPosition, PoolPosition, Refused, Routes};
 use infra::identity::Caller;
-use infra::table::Cell;
+use infra::table::{Cell, Row};
 use schemas::id::AccountId;
 use schemas::limit::Limits;
 use schemas::name::PoolName;
@@ -97,11 +97,11 @@ pub(crate) struct Paging {
 }
 
 impl Paging {
-    fn cursor(&self) -> Result<Option<Cursor>, Refused> {
-        let parsed = self.cursor.as_deref().map(str::parse).transpose();
-        parsed.map_err(|wrong: crate::cursor::NotACursor| {
-            Refused::from(Code::InvalidRequest).detail(format!("cursor: {wrong}"))
-        })
+    /// Where a list of these rows goes on.
+    fn cursor<R: Row>(&self) -> Result<Option<Cursor>, Refused> {
+        let cursor = self.cursor.as_deref().map(|text| Cursor::of(R::TABLE, text)).transpose();
+        cursor
+            .map_err(|wrong| Refused::from(Code::InvalidRequest).detail(format!("cursor: {wrong}")))
     }
 
     fn limit(&self, limits: &Limits) -> usize {
