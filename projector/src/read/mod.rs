@@ -124,13 +124,15 @@ impl Reading {
         asked: AskedPosition,
     ) -> Result<Allowed, Refused> {
         let allowed = self.access.allow(caller, route, pool).await?;
-        self.wait(asked).await?;
+        self.wait(caller, asked).await?;
         Ok(allowed)
     }
 
-    /// Waits until the tables have the position that the request asks for.
-    async fn wait(&self, asked: AskedPosition) -> Result<(), Refused> {
+    /// Waits until the tables have the position that the request asks for, if the caller may know
+    /// of its pool: how long it took would tell that the pool is there, and how much is in it.
+    async fn wait(&self, caller: &Caller, asked: AskedPosition) -> Result<(), Refused> {
         let AskedPosition(Some(PoolPosition { pool, offset })) = asked else { return Ok(()) };
+        self.access.allow(caller, &route::READ_POOL, &pool).await?;
         self.wait_for(&pool, offset).await
     }
 

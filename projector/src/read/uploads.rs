@@ -85,7 +85,7 @@ pub(super) async fn client_history(
     Path(client): Path<AccountId>,
     Query(paging): Query<Paging>,
 ) -> Result<Json<Page<UploadView>>, Refused> {
-    reading.wait(asked).await?;
+    reading.wait(&caller, asked).await?;
     let directory = reading.access.directory();
     directory.catch_up().await?;
     let mut pools = directory.pools_of(client);
