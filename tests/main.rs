@@ -3,5 +3,6 @@
 mod chaos;
 mod demo;
 mod random;
+mod refusals;
 mod server;
 mod tidy;
