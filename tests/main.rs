@@ -11,5 +11,6 @@
 mod chaos;
 mod demo;
 mod random;
+mod refusals;
 mod server;
 mod tidy;

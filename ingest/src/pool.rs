@@ -58,7 +58,7 @@ pub(crate) enum Made {
 impl State {
     /// Makes a pool, or finds that it was made before.
     pub(crate) async fn create_pool(&self, ask: NewPool) -> Result<Made, Error> {
-        let keyed = ask.key.as_ref().map(|key| self.upload_key.pool(ask.owner, key));
+        let keyed = ask.key.as_ref().map(|key| self.upload_key.pool(ask.owner, key, &ask.name));
         self.directory().catch_up().await?;
         if self.standing(&ask).is_some() {
             return self.taken(&ask, keyed).await;
@@ -134,8 +134,11 @@ impl State {
         }
         let (pool, roles) = self.standing(ask).ok_or(GONE)?;
         let view = view(&ask.name, &pool, roles).ok_or(GONE)?;
-        let owned = view.roles.has(Role::Owner) && view.policy == ask.policy;
-        if owned || keyed == Some(view.id) {
+        let same = view.policy == ask.policy;
+        // A policy that was changed since does not tell what was asked for then.
+        if keyed == Some(view.id) && !same && view.policy_version == 1 {
+            Err(Error::KeyReused)
+        } else if keyed == Some(view.id) || (same && view.roles.has(Role::Owner)) {
             Ok(Made::Repeated(view))
         } else {
             Err(Error::Asked(Refusal::PoolNameTaken))

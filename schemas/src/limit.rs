@@ -49,8 +49,6 @@ limits! {
     headers_bytes_max: 32_768;
     /// Pools in one installation.
     pools_max: 1_000;
-    /// Members of one pool.
-    members_max: 100_000;
     /// Accounts in one installation.
     accounts_max: 1_000_000;
     /// Shortest period of a window.

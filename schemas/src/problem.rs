@@ -89,7 +89,7 @@ codes! {
     LastOwner "last-owner" 409 "the last owner of a pool cannot leave it",
         "Make another member an owner first.";
     MembersFull "members-full" 409 "the pool has as many members as it may have",
-        "Remove members, or raise the limit `members_max`.";
+        "Remove members, or make another pool: 100,000 is the most.";
     TokensFull "tokens-full" 409 "the pool has as many join tokens as it may have",
         "Wait until some have been redeemed or have run out.";
     PoolsFull "pools-full" 409 "the installation has as many pools as it may have",

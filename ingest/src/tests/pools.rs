@@ -49,13 +49,26 @@ async fn a_name_is_taken_and_a_repeat_gets_the_same_pool() {
         );
     };
     same(create(&here, &ada, Some("k"), ask(60_000)).await).await;
-    same(create(&here, &ada, Some("k"), ask(120_000)).await).await;
     same(create(&here, &ada, None, ask(60_000)).await).await;
+    let other = create(&here, &ada, Some("k"), ask(120_000)).await;
+    assert_eq!(other.refused(), (422, "idempotency-key-reused"));
     let taken = (409, "pool-name-taken");
     assert_eq!(create(&here, &ada, None, ask(120_000)).await.refused(), taken);
     assert_eq!(create(&here, &eve, Some("k"), ask(60_000)).await.refused(), taken);
     assert_eq!(create(&here, &eve, None, ask(60_000)).await.refused(), taken);
     assert_eq!(world.said::<Event>(&Topic::events(&"north-sea".parse().unwrap())).await.len(), 1);
+}
+
+#[tokio::test]
+async fn two_pools_made_under_one_key_are_two() {
+    let world = World::new().await;
+    let here = world.instance().await;
+    let ada = here.user("ada").await;
+    let [one, two] = ["one", "two"].map(|name| json!({ "name": name }));
+    let one = create(&here, &ada, Some("k"), one).await;
+    let two = create(&here, &ada, Some("k"), two).await;
+    assert_eq!((one.status, two.status), (StatusCode::CREATED, StatusCode::CREATED));
+    assert_ne!(one.body["id"], two.body["id"], "or a batch of one would be a batch of both");
 }
 
 #[tokio::test]

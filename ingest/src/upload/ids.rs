@@ -4,7 +4,7 @@ use std::fmt;
 
 use hmac::{Hmac, KeyInit, Mac};
 use schemas::id::{AccountId, PoolId, UpdateId, UploadId};
-use schemas::name::IdempotencyKey;
+use schemas::name::{IdempotencyKey, PoolName};
 use sha2::Sha256;
 use uuid::Uuid;
 
@@ -46,9 +46,11 @@ impl UploadKey {
         UploadId::from_uuid(self.hash(pool.uuid(), client, &parts))
     }
 
-    /// The pool that this account makes under this key.
-    pub(crate) fn pool(&self, owner: AccountId, key: &IdempotencyKey) -> PoolId {
-        let parts: [&[u8]; 2] = [b"\0pool\0", key.as_str().as_bytes()];
+    /// The pool of this name that this account makes under this key. With another name it is
+    /// another: ids of batches and uploads are computed from it.
+    pub(crate) fn pool(&self, owner: AccountId, key: &IdempotencyKey, name: &PoolName) -> PoolId {
+        let (key, name) = (key.as_str().as_bytes(), name.as_str().as_bytes());
+        let parts: [&[u8]; 4] = [b"\0pool\0", key, b"\0", name];
         PoolId::from_uuid(self.hash(Uuid::nil(), owner, &parts))
     }
 
@@ -81,6 +83,10 @@ mod tests {
         text.parse().unwrap()
     }
 
+    fn name(text: &str) -> PoolName {
+        text.parse().unwrap()
+    }
+
     #[test]
     fn an_upload_id_is_the_hash_that_anyone_with_the_key_computes() {
         let upload = UploadKey::from_bytes([7; 32]).upload(
@@ -107,7 +113,8 @@ mod tests {
             ours.update(pool, client, &a).uuid(),
             ours.item(pool, client, &a, 0).uuid(),
             ours.item(pool, client, &a, 1).uuid(),
-            ours.pool(client, &a).uuid(),
+            ours.pool(client, &a, &name("one")).uuid(),
+            ours.pool(client, &a, &name("two")).uuid(),
             theirs.upload(pool, client, &a).uuid(),
         ];
         assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len());

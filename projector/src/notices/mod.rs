@@ -47,20 +47,20 @@ pub(crate) async fn stream(
     let allowed = reading.access.allow(&caller, &route::NOTICES, &pool).await?;
     let located = allowed.pool.located.as_ref().ok_or(Code::NotFound)?;
     let topic = Topic::named(&located.batches);
-    let last = last_event_id(&headers)?;
+    let next = after_last_event(&headers)?;
     let staff = allowed.roles.meets(STAFF);
     let (from, live) = reading.hub.listen(&pool, &topic, &caller, staff).await?;
-    let missed = match last {
-        Some(last) if last + 1 < from => {
+    let missed = match next {
+        Some(next) if next < from => {
             let hub = Arc::clone(&reading.hub);
-            hub.missed(&pool, &topic, (last + 1)..from, caller.account, staff).boxed()
+            hub.missed(&pool, &topic, next..from, caller.account, staff).boxed()
         }
         _ => futures_util::stream::empty().boxed(),
     };
     let hello =
         Bytes::from(format!("retry: 1000\nid: {}\n: listening\n\n", from.saturating_sub(1)));
     let hello =
-        if last.is_some() { Bytes::from_static(b"retry: 1000\n: listening\n\n") } else { hello };
+        if next.is_some() { Bytes::from_static(b"retry: 1000\n: listening\n\n") } else { hello };
     let all = futures_util::stream::once(async move { Ok(hello) }).chain(missed).chain(live);
     let body = Body::from_stream(draining.end(all));
     let mut response = Response::new(body);
@@ -72,8 +72,28 @@ pub(crate) async fn stream(
     Ok(response)
 }
 
-fn last_event_id(headers: &HeaderMap) -> Result<Option<Offset>, Refused> {
+fn after_last_event(headers: &HeaderMap) -> Result<Option<Offset>, Refused> {
     let Some(value) = headers.get(LAST_EVENT_ID) else { return Ok(None) };
-    let parsed = value.to_str().ok().and_then(|text| text.parse().ok());
-    parsed.map(Some).ok_or_else(|| Refused::from(Code::InvalidRequest).detail("Last-Event-ID"))
+    let last = value.to_str().ok().and_then(|text| text.parse::<Offset>().ok());
+    let next = last.and_then(|last| last.checked_add(1));
+    next.map(Some).ok_or_else(|| Refused::from(Code::InvalidRequest).detail("Last-Event-ID"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_goes_on_after_an_event_that_can_have_been() {
+        let next = |value: &str| {
+            let value = HeaderValue::from_str(value).unwrap();
+            let headers = HeaderMap::from_iter([(LAST_EVENT_ID, value)]);
+            after_last_event(&headers).map_err(|refused| refused.code())
+        };
+        assert_eq!(after_last_event(&HeaderMap::new()), Ok(None));
+        assert_eq!(next("0"), Ok(Some(1)));
+        for bad in ["", "-1", "yesterday", "18446744073709551615", "18446744073709551616"] {
+            assert_eq!(next(bad), Err(Code::InvalidRequest), "{bad}");
+        }
+    }
 }

@@ -35,8 +35,10 @@ pub(super) async fn list(
     let (weeks, _) = reading.tables.some::<BatchWeekRow>(key, None, 10_000).await?;
     let weeks: Vec<i64> = weeks.into_iter().map(|row| row.week).collect();
     let key = |week: i64| vec![pool.clone().cell(), week.cell()];
-    let listed =
-        reading.tables.listed::<PoolBatchRow>(&weeks, key, paging.cursor()?, limit).await?;
+    let listed = reading
+        .tables
+        .listed::<PoolBatchRow>(&weeks, key, paging.cursor::<PoolBatchRow>()?, limit)
+        .await?;
     let mut items = Vec::with_capacity(listed.rows.len());
     for row in listed.rows {
         if let Some(batch) = reading.batch(&pool, row.batch).await? {
@@ -93,8 +95,10 @@ pub(super) async fn manifest(
     let limit = paging.limit(reading.limits());
     let pages: Vec<i64> = (1..=i64::from(revision.pages)).collect();
     let key = |page: i64| vec![batch.cell(), page.cell()];
-    let listed =
-        reading.tables.listed::<ManifestFileRow>(&pages, key, paging.cursor()?, limit).await?;
+    let listed = reading
+        .tables
+        .listed::<ManifestFileRow>(&pages, key, paging.cursor::<ManifestFileRow>()?, limit)
+        .await?;
     let file = |row: ManifestFileRow| BatchFile { page: row.page, file: row.into() };
     Ok(Json(ManifestView {
         batch,

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::ops::Range;
 
 use axum::body::Body;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -86,10 +86,7 @@ pub(super) async fn serve(
     let range = match asked.map(|asked| parse_range(asked, size)) {
         None | Some(Asked::Unusable) => None,
         Some(Asked::Range(range)) => Some(range),
-        Some(Asked::Outside) => {
-            let refused = Refused::from(Code::RangeNotSatisfiable);
-            return Err(refused.detail(format!("the file has {size} bytes")));
-        }
+        Some(Asked::Outside) => return Ok(outside(size)),
     };
     let whole = 0..size;
     let status = if range.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
@@ -124,6 +121,17 @@ fn told(
             }
         }
     })
+}
+
+/// The refusal of a range that lies outside a file of this length, which it names (RFC 9110,
+/// section 15.5.17).
+fn outside(size: u64) -> Response {
+    let refused = Refused::from(Code::RangeNotSatisfiable);
+    let mut response = refused.detail(format!("the file has {size} bytes")).into_response();
+    let value = HeaderValue::try_from(format!("bytes */{size}"));
+    let value = value.expect("digits are visible ASCII");
+    response.headers_mut().insert(CONTENT_RANGE, value);
+    response
 }
 
 fn respond(status: StatusCode, content: &Content, body: Body) -> Response {
@@ -208,6 +216,15 @@ mod tests {
         {
             check(unusable, Asked::Unusable);
         }
+    }
+
+    #[test]
+    fn a_range_outside_is_told_the_length() {
+        let response = outside(10);
+        assert_eq!(
+            (response.status().as_u16(), &response.headers()[CONTENT_RANGE]),
+            (416, &HeaderValue::from_static("bytes */10"))
+        );
     }
 
     #[test]

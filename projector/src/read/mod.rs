@@ -17,7 +17,7 @@ use axum::extract::FromRef;
 use infra::blobs::Blobs;
 use infra::http::{Access, Allowed, AskedPosition, PoolPosition, Refused, Routes};
 use infra::identity::Caller;
-use infra::table::Cell;
+use infra::table::{Cell, Row};
 use schemas::id::AccountId;
 use schemas::limit::Limits;
 use schemas::name::PoolName;
@@ -97,11 +97,11 @@ pub(crate) struct Paging {
 }
 
 impl Paging {
-    fn cursor(&self) -> Result<Option<Cursor>, Refused> {
-        let parsed = self.cursor.as_deref().map(str::parse).transpose();
-        parsed.map_err(|wrong: crate::cursor::NotACursor| {
-            Refused::from(Code::InvalidRequest).detail(format!("cursor: {wrong}"))
-        })
+    /// Where a list of these rows goes on.
+    fn cursor<R: Row>(&self) -> Result<Option<Cursor>, Refused> {
+        let cursor = self.cursor.as_deref().map(|text| Cursor::of(R::TABLE, text)).transpose();
+        cursor
+            .map_err(|wrong| Refused::from(Code::InvalidRequest).detail(format!("cursor: {wrong}")))
     }
 
     fn limit(&self, limits: &Limits) -> usize {
@@ -124,13 +124,15 @@ impl Reading {
         asked: AskedPosition,
     ) -> Result<Allowed, Refused> {
         let allowed = self.access.allow(caller, route, pool).await?;
-        self.wait(asked).await?;
+        self.wait(caller, asked).await?;
         Ok(allowed)
     }
 
-    /// Waits until the tables have the position that the request asks for.
-    async fn wait(&self, asked: AskedPosition) -> Result<(), Refused> {
+    /// Waits until the tables have the position that the request asks for, if the caller may know
+    /// of its pool: how long it took would tell that the pool is there, and how much is in it.
+    async fn wait(&self, caller: &Caller, asked: AskedPosition) -> Result<(), Refused> {
         let AskedPosition(Some(PoolPosition { pool, offset })) = asked else { return Ok(()) };
+        self.access.allow(caller, &route::READ_POOL, &pool).await?;
         self.wait_for(&pool, offset).await
     }
 

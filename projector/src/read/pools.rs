@@ -17,7 +17,7 @@ pub(super) async fn list(
     caller: Caller,
     asked: AskedPosition,
 ) -> Result<Json<Page<PoolView>>, Refused> {
-    reading.wait(asked).await?;
+    reading.wait(&caller, asked).await?;
     let directory = reading.access.directory();
     directory.catch_up().await?;
     let names: Vec<PoolName> = if caller.platform_admin {

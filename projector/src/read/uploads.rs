@@ -68,7 +68,10 @@ pub(super) async fn history(
     let limit = paging.limit(reading.limits());
     let weeks = reading.weeks(&pool, client).await?;
     let key = |week: i64| vec![pool.clone().cell(), client.cell(), week.cell()];
-    let listed = reading.tables.listed::<HistoryRow>(&weeks, key, paging.cursor()?, limit).await?;
+    let listed = reading
+        .tables
+        .listed::<HistoryRow>(&weeks, key, paging.cursor::<HistoryRow>()?, limit)
+        .await?;
     let next_cursor = listed.next.map(|cursor| cursor.to_string());
     let items = reading.views_of(listed.rows).await?;
     Ok(Json(Page { items, next_cursor }))
@@ -82,7 +85,7 @@ pub(super) async fn client_history(
     Path(client): Path<AccountId>,
     Query(paging): Query<Paging>,
 ) -> Result<Json<Page<UploadView>>, Refused> {
-    reading.wait(asked).await?;
+    reading.wait(&caller, asked).await?;
     let directory = reading.access.directory();
     directory.catch_up().await?;
     let mut pools = directory.pools_of(client);
@@ -95,7 +98,7 @@ pub(super) async fn client_history(
         return Err(Code::NotFound.into());
     }
     let limit = paging.limit(reading.limits());
-    let cursor = paging.cursor()?;
+    let cursor = paging.cursor::<HistoryRow>()?;
     let mut rows = Vec::new();
     for pool in &pools {
         rows.extend(reading.history_after(pool, client, cursor.as_ref(), limit + 1).await?);

@@ -37,7 +37,8 @@ pub(super) async fn list(
         reading.tables.some::<PartWeekRow>([pool.clone().cell()], None, 10_000).await?;
     let weeks: Vec<i64> = weeks.into_iter().map(|row| row.week).collect();
     let key = |week: i64| vec![pool.clone().cell(), week.cell()];
-    let listed = reading.tables.listed::<PartRow>(&weeks, key, paging.cursor()?, limit).await?;
+    let listed =
+        reading.tables.listed::<PartRow>(&weeks, key, paging.cursor::<PartRow>()?, limit).await?;
     let mut items = Vec::with_capacity(listed.rows.len());
     for row in listed.rows {
         items.push(view(&reading, &pool, policy.as_ref(), row).await?);

@@ -1,0 +1,224 @@
+//! What a world is made of: accounts, pools, batches in every state, tokens good and bad.
+
+use std::path::Path;
+use std::time::Duration;
+
+use schemas::digest::Digest;
+use serde_json::{Value, json};
+
+use super::wire::{Then, send};
+use super::world::{MEMBERS, World};
+use crate::server::{ADMIN_PASSWORD, Server, Setup};
+
+const PASSWORD: &str = "a long password";
+
+impl World {
+    pub(super) fn sign_up(&mut self, name: &str) {
+        let body = json!({ "user_name": name, "password": PASSWORD }).to_string();
+        let signed_in = self.done("nobody", "POST /auth/signup", &body);
+        self.signed_in(name, &signed_in);
+    }
+
+    fn signed_in(&mut self, name: &str, signed_in: &Value) {
+        let text = |field: &str| signed_in[field].as_str().unwrap().to_owned();
+        self.tokens.insert(name.to_owned(), text("access_token"));
+        self.know(name, &text("user_id"));
+    }
+
+    pub(super) fn people(&mut self) {
+        for name in ["owner", "stranger", "removed", "out", "guest"] {
+            self.sign_up(name);
+        }
+        for (name, _) in MEMBERS {
+            // The name `admin` is the platform's.
+            let name = if *name == "admin" { "pool-admin" } else { name };
+            self.sign_up(name);
+        }
+        for map in [&mut self.tokens, &mut self.facts] {
+            let admin = map.remove("pool-admin").unwrap();
+            map.insert("admin".to_owned(), admin);
+        }
+        let body = json!({ "password": ADMIN_PASSWORD }).to_string();
+        let platform = self.done("nobody", "PUT /auth/login/admin", &body);
+        self.signed_in("platform", &platform);
+        self.done("out", "PUT /auth/logout/out", "");
+    }
+
+    pub(super) fn pools(&mut self) {
+        for (name, fact) in [("refusals", "pool"), ("elsewhere", "foreign"), ("only-csv", "csv")] {
+            self.know(fact, name);
+        }
+        self.know("nowhere", "nowhere");
+        let policy = json!({
+            "windows": { "kind": "tumbling", "period_ms": 86_400_000 },
+            "file_bytes_max": 10_000,
+            "lease_ms": 3_600_000,
+            "lease_confirm_ms": 3_600_000,
+        });
+        let body = json!({ "name": "refusals", "policy": policy }).to_string();
+        self.done_with(
+            "owner",
+            "POST /v1/pools",
+            "idempotency-key: made\r\ncontent-type: application/json\r\n",
+            &body,
+        );
+        let mut policy = policy;
+        policy["media_types"] = json!(["text/csv"]);
+        let body = json!({ "name": "only-csv", "policy": policy }).to_string();
+        self.done("owner", "POST /v1/pools", &body);
+        self.done("stranger", "POST /v1/pools", r#"{"name":"elsewhere"}"#);
+        let add = |role: &str| json!({ "roles": [role] }).to_string();
+        self.done("owner", "PUT /v1/pools/$pool/members/$removed", &add("contributor"));
+        self.done("owner", "DELETE /v1/pools/$pool/members/$removed", "");
+        for (name, role) in MEMBERS {
+            self.done("owner", &format!("PUT /v1/pools/$pool/members/${name}"), &add(role));
+        }
+        self.done("owner", "PUT /v1/pools/$csv/members/$contributor", &add("contributor"));
+        self.done(
+            "stranger",
+            "PUT /v1/pools/$foreign/members/$stranger",
+            r#"{"roles":["owner","contributor","processor"]}"#,
+        );
+    }
+
+    /// Batches: one with a result, one leased, one given back and leased to another, one of the
+    /// foreign pool with a result. Each of one file.
+    pub(super) fn batches(&mut self) {
+        for (number, batch) in ["done", "leased", "lost"].into_iter().enumerate() {
+            let lease = self.batch("pool", "contributor", "owner", "processor", number);
+            let text = |field: &str| lease[field].as_str().unwrap().to_owned();
+            self.know(batch, &text("batch"));
+            self.know(&format!("{batch}_manifest"), &text("manifest_sha256"));
+            self.know(&format!("{batch}_epoch"), &lease["epoch"].to_string());
+            match batch {
+                "done" => self.result("pool", "processor", &lease, "result"),
+                "lost" => {
+                    let body = r#"{"epoch":$lost_epoch,"reason":"on purpose"}"#;
+                    self.done("processor", "POST /v1/pools/$pool/batches/$lost/fail", body);
+                    let lease = self.claim("pool", "rival");
+                    self.know("rival_epoch", &lease["epoch"].to_string());
+                    assert_eq!(lease["batch"].as_str(), Some(self.fact("lost")));
+                }
+                _ => {}
+            }
+        }
+        let lease = self.batch("foreign", "stranger", "stranger", "stranger", 9);
+        self.know("foreign_batch", lease["batch"].as_str().unwrap());
+        self.result("foreign", "stranger", &lease, "foreign_result");
+        let of_upload =
+            |world: &Self| world.history()["items"][2]["upload"].as_str().map(str::to_owned);
+        let upload = of_upload(self).expect("three files");
+        self.know("upload", &upload);
+    }
+
+    fn batch(
+        &mut self,
+        pool: &str,
+        sender: &str,
+        closer: &str,
+        worker: &str,
+        number: usize,
+    ) -> Value {
+        let line = format!("POST /v1/pools/${pool}/uploads?name={number}.csv");
+        let headers = format!("content-type: text/csv\r\nidempotency-key: file-{number}\r\n");
+        let upload = self.done_with(sender, &line, &headers, "time,value\n1,2\n");
+        let upload = upload["upload"].as_str().unwrap().to_owned();
+        self.know(if pool == "pool" { "newest_upload" } else { "foreign_upload" }, &upload);
+        self.done(closer, &format!("POST /v1/pools/${pool}/windows/close"), "{}");
+        self.claim(pool, worker)
+    }
+
+    fn claim(&mut self, pool: &str, worker: &str) -> Value {
+        let id = Digest::of(format!("{:?}", self.facts).as_bytes()).to_string();
+        let body = json!({ "claim": &id[..32], "wait_ms": 10_000 }).to_string();
+        self.done(worker, &format!("POST /v1/pools/${pool}/claims"), &body)
+    }
+
+    fn result(&mut self, pool: &str, worker: &str, lease: &Value, fact: &str) {
+        let field = |name: &str| lease[name].to_string().replace('"', "");
+        let (batch, revision, epoch) = (field("batch"), field("revision"), field("epoch"));
+        let manifest = field("manifest_sha256");
+        let line = format!(
+            "POST /v1/pools/${pool}/batches/{batch}/result?name=r.txt&revision={revision}\
+             &epoch={epoch}&manifest_sha256={manifest}"
+        );
+        let result = self.done_with(worker, &line, "content-type: text/plain\r\n", "42");
+        self.know(fact, result["result"].as_str().unwrap());
+    }
+
+    /// Join tokens: one good, one redeemed, one run out.
+    pub(super) fn join_tokens(&mut self) {
+        for (fact, life_s) in [("good_token", None), ("used_token", None), ("old_token", Some(1))] {
+            let body = json!({ "roles": ["listener"], "expires_in_s": life_s }).to_string();
+            let issued = self.done("owner", "POST /v1/pools/$csv/join-tokens", &body);
+            self.know(fact, issued["token"].as_str().unwrap());
+        }
+        self.done("guest", "POST /v1/pools/$csv/join", r#"{"token":"$used_token"}"#);
+        std::thread::sleep(Duration::from_millis(1_100));
+    }
+
+    /// Tokens as a thief would make them of one of ours.
+    pub(super) fn forge(&mut self) {
+        let [ours, theirs] = ["owner", "stranger"]
+            .map(|who| self.tokens[who].split('.').map(str::to_owned).collect::<Vec<_>>());
+        let (claims, signature) = (&ours[1], &ours[2]);
+        // {"alg":"none"} and {"alg":"HS256","typ":"JWT"}
+        let unsigned = format!("eyJhbGciOiJub25lIn0.{claims}.");
+        let hmac = format!("eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.{claims}.{signature}");
+        let swapped = format!("{}.{}.{signature}", ours[0], theirs[1]);
+        let whole = ours.join(".");
+        for (fact, forged) in
+            [("unsigned", unsigned), ("hmac", hmac), ("swapped", swapped), ("token", whole)]
+        {
+            self.know(fact, &forged);
+        }
+        for (fact, who) in [("signed_out", "out"), ("sender", "contributor")] {
+            let token = self.tokens[who].clone();
+            self.know(fact, &token);
+        }
+    }
+
+    /// Parts of a good form, and of cursors that begin as they should.
+    pub(super) fn parts(&mut self) {
+        let part = |name: &str, body: &str| {
+            format!("--X\r\ncontent-disposition: form-data; name={name}\r\n\r\n{body}")
+        };
+        let item = |name: &str| json!({ "name": name, "observed_at": "2026-11-21T10:30:00Z" });
+        let manifest = json!({ "items": [item("a.csv"), item("b.csv")] }).to_string();
+        self.know("manifest", &part("\"manifest\"", &manifest));
+        self.know("part_a", &part("\"file\"; filename=\"a.csv\"", "time,value"));
+        self.know("part_b", &part("\"file\"; filename=\"b.csv\"", "time,value"));
+        for (fact, line) in [
+            ("batches_bucket", "GET /v1/pools/$pool/batches?limit=1"),
+            ("uploads_bucket", "GET /client/history/$contributor?limit=1"),
+        ] {
+            let who = if fact == "batches_bucket" { "owner" } else { "contributor" };
+            let page = self.ask(who, line, "").json();
+            let cursor = page["next_cursor"].as_str().unwrap();
+            self.know(fact, cursor.split('_').next().unwrap());
+        }
+        self.know("cursor_long", "_n1_n2_n3_n4_n5_n6");
+        self.know("cursor_kinds", &"_i00000000000000000000000000000009".repeat(2));
+    }
+
+    fn history(&self) -> Value {
+        self.ask("contributor", "GET /v1/pools/$pool/clients/$contributor/history", "").json()
+    }
+}
+
+/// A token of this very installation whose time is over.
+pub(super) fn expired_token(data: &Path) -> String {
+    let mut setup = Setup::new(data);
+    setup.limits.push("token_ms=1000".to_owned());
+    let server = Server::start(setup);
+    let body = json!({ "user_name": "expired", "password": PASSWORD }).to_string();
+    let request = format!(
+        "POST /auth/signup HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let address = server.url().replace("http://", "");
+    let answer = send(&address, request.as_bytes(), Then::Waits).unwrap().unwrap();
+    std::thread::sleep(Duration::from_millis(1_100));
+    answer.json()["access_token"].as_str().unwrap().to_owned()
+}
