@@ -8,6 +8,7 @@
 pub mod access;
 pub mod body;
 mod caller;
+pub mod digest;
 pub mod extract;
 pub mod layers;
 mod pace;

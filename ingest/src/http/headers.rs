@@ -1,29 +1,15 @@
 //! What headers say of a file on its way in.
 
-use base64::Engine;
-use base64::alphabet::STANDARD;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use http::HeaderMap;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
-use infra::http::Refused;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use infra::http::body::declared_bytes;
+use infra::http::{Refused, digest};
 use schemas::api::IDEMPOTENCY_HEADER;
-use schemas::digest::Digest;
 use schemas::name::{FileName, IdempotencyKey};
 use schemas::problem::Code;
 
 use crate::error::Error;
 use crate::upload::{Declared, Rejection, file_type};
-
-const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
-/// The digest of what was sent (RFC 9530), in requests and in answers.
-pub(super) const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
-
-/// Byte sequences of structured fields (RFC 8941, section 3.3.5): padding may be left out.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
 
 /// A file sent as the body, as the headers declare it.
 pub(super) fn declared(headers: &HeaderMap, name: &str) -> Result<Declared, Refused> {
@@ -41,7 +27,7 @@ pub(super) fn declared(headers: &HeaderMap, name: &str) -> Result<Declared, Refu
     })?;
     let content_type = content_type.to_str().unwrap_or_default();
     let media_type = file_type(content_type).map_err(Error::File)?;
-    let sha256 = sha256(headers)?;
+    let sha256 = digest::declared(headers)?;
     Ok(Declared { name, media_type, size_bytes: Some(size_bytes), sha256 })
 }
 
@@ -58,77 +44,17 @@ pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyK
     })
 }
 
-/// The SHA-256 that the body is declared to have.
-fn sha256(headers: &HeaderMap) -> Result<Option<Digest>, Refused> {
-    let of_content = sha256_in(headers, &CONTENT_DIGEST)?;
-    let of_file = sha256_in(headers, &REPR_DIGEST)?;
-    match (of_content, of_file) {
-        (Some(content), Some(file)) if content != file => {
-            let refused = Refused::from(Code::DigestMismatch);
-            Err(refused.detail("Content-Digest and Repr-Digest declare different digests"))
-        }
-        (content, file) => Ok(file.or(content)),
-    }
-}
-
-/// `sha-256=:…:` in a dictionary of digests; others beside it are overlooked.
-fn sha256_in(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Digest>, Refused> {
-    if !headers.contains_key(name) {
-        return Ok(None);
-    }
-    let texts = headers.get_all(name).iter().map(|value| value.to_str().unwrap_or_default());
-    let mut members = texts.flat_map(|text| text.split(',')).map(str::trim);
-    let digest = members.find_map(|member| member.strip_prefix("sha-256="));
-    let refused = |detail: String| Refused::from(Code::UnsupportedDigest).detail(detail);
-    let digest = digest.ok_or_else(|| refused(format!("{name}: no sha-256 in it")))?;
-    let bytes = digest.strip_prefix(':').and_then(|rest| rest.split(':').next());
-    let bytes = bytes.map(|text| BASE64.decode(text)).transpose();
-    let bytes = bytes.ok().flatten().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
-    let digest = bytes.map(|bytes| Some(Digest::from_bytes(bytes)));
-    digest.ok_or_else(|| refused(format!("{name}: sha-256 is 32 bytes of base64 between colons")))
-}
-
-/// A digest as a dictionary of one.
-pub(crate) fn digest_value(digest: &Digest) -> String {
-    format!("sha-256=:{}:", BASE64.encode(digest.bytes()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use http::HeaderValue;
+    use http::header::HeaderName;
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         let pair = |(name, value): &(&'static str, &str)| {
             (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())
         };
         pairs.iter().map(pair).collect()
-    }
-
-    #[test]
-    fn digests_are_found_among_others() {
-        let hello = digest_value(&Digest::of(b"hello"));
-        assert_eq!(hello, "sha-256=:LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=:");
-        let unpadded = hello.replace('=', "").replace("sha-256", "sha-256=");
-        let among = format!("sha-512=:AAAA:, {hello};x=1");
-        let other = digest_value(&Digest::of(b"other"));
-        let unsupported = Err(Code::UnsupportedDigest);
-        let check = |pairs: &[(&'static str, &str)], expected| {
-            let found = sha256(&headers(pairs)).map_err(|refused| refused.code());
-            assert_eq!(found, expected, "{pairs:?}");
-        };
-        let found = Ok(Some(Digest::of(b"hello")));
-        check(&[], Ok(None));
-        check(&[("content-digest", &hello)], found);
-        check(&[("repr-digest", &hello)], found);
-        check(&[("repr-digest", &unpadded)], found);
-        check(&[("repr-digest", &among)], found);
-        check(&[("repr-digest", "md5=:AAAA:"), ("repr-digest", &hello)], found);
-        check(&[("repr-digest", &hello), ("content-digest", &hello)], found);
-        check(&[("repr-digest", &hello), ("content-digest", &other)], Err(Code::DigestMismatch));
-        for bad in ["", "md5=:AAAA:", "sha-256=:AAAA:", "sha-256=LPJN", "sha-256", "sha-256=:*:"] {
-            check(&[("content-digest", bad)], unsupported);
-        }
     }
 
     #[test]

@@ -3,8 +3,6 @@
 mod accounts;
 mod acks;
 mod headers;
-#[cfg(test)]
-pub(crate) use headers::digest_value;
 mod members;
 mod oauth;
 mod pools;

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, StatusCode};
 use infra::faults::crash_point;
-use infra::http::{Json, Path, Query, Refused};
+use infra::http::{Json, Path, Query, Refused, digest};
 use infra::identity::Caller;
 use schemas::api::UpdateReceipt;
 use schemas::name::PoolName;
@@ -15,7 +15,7 @@ use schemas::route;
 use schemas::time::{ObservedAt, SentAt};
 use serde::Deserialize;
 
-use super::headers::{REPR_DIGEST, declared, digest_value, idempotency_key};
+use super::headers::{declared, idempotency_key};
 use super::reply::position;
 use crate::error::Error;
 use crate::state::State;
@@ -51,7 +51,7 @@ pub(super) async fn upload(
     };
     let headers = [
         (LOCATION, format!("/v1/pools/{pool}/uploads/{}", receipt.upload)),
-        (REPR_DIGEST, digest_value(&receipt.sha256)),
+        (digest::REPR_DIGEST, digest::value(&receipt.sha256)),
     ];
     let status = if taken.repeated { StatusCode::OK } else { StatusCode::CREATED };
     let position = taken.landed.offset.map(|offset| position(&pool, offset));

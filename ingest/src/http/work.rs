@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::LOCATION;
 use http::{HeaderMap, StatusCode};
 use infra::http::serve::Draining;
-use infra::http::{Json, Path, Query, Refused};
+use infra::http::{Json, Path, Query, Refused, digest};
 use infra::identity::Caller;
 use schemas::api::{Claim, Fail, Renew};
 use schemas::digest::Digest;
@@ -16,7 +16,7 @@ use schemas::name::PoolName;
 use schemas::route::{self, Route};
 use serde::Deserialize;
 
-use super::headers::{REPR_DIGEST, declared, digest_value};
+use super::headers::declared;
 use super::reply::{done, invalid, pending, position};
 use crate::ask::Asked;
 use crate::state::State;
@@ -116,7 +116,8 @@ pub(super) async fn offer_result(
         }
         Offered::Stands { offset, receipt } => {
             let place = format!("/v1/pools/{pool}/results/{}", receipt.result);
-            let headers = [(LOCATION, place), (REPR_DIGEST, digest_value(&receipt.sha256))];
+            let headers =
+                [(LOCATION, place), (digest::REPR_DIGEST, digest::value(&receipt.sha256))];
             let status = if receipt.repeated { StatusCode::OK } else { StatusCode::CREATED };
             (status, position(&pool, offset), headers, Json(receipt)).into_response()
         }

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use futures_util::stream;
 use infra::fresh;
+use infra::http::digest;
 use schemas::digest::Digest;
 use schemas::event::Derived;
 use tokio::sync::{mpsc, oneshot};
@@ -15,7 +16,6 @@ use tokio::sync::{mpsc, oneshot};
 use super::doors::Mood;
 use super::uploads::{Scene, Sending};
 use super::*;
-use crate::http::digest_value;
 
 /// What must be the same in the receipt of a repeat.
 fn essence(told: &Told) -> Value {
@@ -93,7 +93,7 @@ async fn a_declared_digest_answers_a_retry_without_its_body() {
     let hello = Digest::of(b"hello");
     scene.send(Sending::of("hello").key("k")).await;
     let retry = |length: &str, digest: &Digest| {
-        let digest = digest_value(digest);
+        let digest = digest::value(digest);
         let sending = Sending::of("").key("k").header("content-digest", digest);
         sending.header("content-length", length).body(unread())
     };
@@ -108,7 +108,8 @@ async fn a_declared_digest_answers_a_retry_without_its_body() {
 #[tokio::test]
 async fn a_key_that_was_refused_can_be_used() {
     let scene = Scene::plain().await;
-    let wrong = Sending::of("hello").key("k").header("repr-digest", digest_value(&Digest::of(b"")));
+    let wrong =
+        Sending::of("hello").key("k").header("repr-digest", digest::value(&Digest::of(b"")));
     assert_eq!(scene.send(wrong).await.refused(), (400, "digest-mismatch"));
     assert_eq!(scene.send(Sending::of("hello").key("k")).await.status, StatusCode::CREATED);
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use futures_util::stream;
 use http::header::HeaderName;
+use infra::http::digest;
 use infra::known::KnownPart;
 use schemas::digest::Digest;
 use schemas::event::Event;
@@ -15,7 +16,6 @@ use schemas::time::{EffectiveAt, SentAt};
 
 use super::doors::Mood;
 use super::*;
-use crate::http::digest_value;
 
 /// A pool with someone who sends.
 pub(super) struct Scene {
@@ -161,7 +161,7 @@ async fn a_file_is_stored_said_and_answered() {
     assert!(file.object.as_str().starts_with(&format!("u/{}/", file.upload)));
 
     assert_eq!(told.header("location"), format!("/v1/pools/north-sea/uploads/{}", file.upload));
-    assert_eq!(told.header("repr-digest"), digest_value(&file.sha256));
+    assert_eq!(told.header("repr-digest"), digest::value(&file.sha256));
     assert_eq!(told.header("sluice-position"), "north-sea:2");
     let body = &told.body;
     assert_eq!((&body["upload"], &body["idempotency_key"]), (&json!(file.upload), &"k-1".into()));
@@ -249,7 +249,7 @@ async fn every_bad_file_is_refused_and_leaves_nothing() {
     let limits = Limits { file_bytes_max: 1_000_000, body_pause_ms_max: 60, ..Limits::default() };
     let scene = Scene::new(limits, json!({}), None).await;
     let length = |bytes: &str| Sending::of("").header("content-length", bytes);
-    let digest = |of: &[u8]| digest_value(&Digest::of(of));
+    let digest = |of: &[u8]| digest::value(&Digest::of(of));
     let bad: Vec<(Sending, (u16, &str))> = vec![
         (Sending::of("x").query(""), (400, "invalid-request")),
         (Sending::of("x").query("name=a&observed-at=1"), (400, "invalid-request")),

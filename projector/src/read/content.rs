@@ -5,8 +5,6 @@ use std::ops::Range;
 
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 use http::header::{
@@ -15,16 +13,13 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, StatusCode};
 use infra::blobs::Blobs;
-use infra::http::Refused;
+use infra::http::{Refused, digest};
 use schemas::digest::Digest;
 use schemas::name::{FileName, MediaType, ObjectKey};
 use schemas::problem::Code;
 
 use crate::fetched::{Fetched, Served};
 use crate::project::{HistoryRow, ResultRow};
-
-/// The digest of the whole (RFC 9530).
-const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
 
 /// Nothing in it runs, and nothing it names is fetched.
 const SANDBOX: HeaderValue = HeaderValue::from_static("sandbox; default-src 'none'");
@@ -146,7 +141,7 @@ fn respond(status: StatusCode, content: &Content, body: Body) -> Response {
     put(CONTENT_DISPOSITION, disposition(&content.name));
     put(ETAG, content.etag());
     put(ACCEPT_RANGES, "bytes".to_owned());
-    put(REPR_DIGEST, format!("sha-256=:{}:", STANDARD.encode(content.sha256.bytes())));
+    put(digest::REPR_DIGEST, digest::value(&content.sha256));
     headers.insert(CONTENT_SECURITY_POLICY, SANDBOX);
     let origin = HeaderName::from_static("cross-origin-resource-policy");
     headers.insert(origin, HeaderValue::from_static("same-origin"));
