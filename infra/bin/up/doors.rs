@@ -52,8 +52,10 @@ impl Doors {
         let lock = lock(data)?;
         let (append, read) = open_log(data, log, limits, clock).await.context("open the log")?;
         let blobs = Folder::open(&data.join("blobs")).await.context("open the files")?;
-        let views = SqliteViews::open(&data.join("views.sqlite")).await.context("open the tables")?;
-        let kept = SqliteKept::open(&data.join("kept.sqlite")).await.context("open what is kept")?;
+        let views =
+            SqliteViews::open(&data.join("views.sqlite")).await.context("open the tables")?;
+        let kept =
+            SqliteKept::open(&data.join("kept.sqlite")).await.context("open what is kept")?;
         let (blobs, views, kept) = (Arc::new(blobs), Arc::new(views), Arc::new(kept));
         Ok(Self { append, read, blobs, views, kept, _lock: lock })
     }

@@ -86,7 +86,8 @@ impl Ground {
         doors.append.ensure(&topic).await.context("make the directory's topic")?;
         let directory = Directory::new(Arc::clone(clock), limits, metrics);
         let tasks = supervisor.stage(Stage::Ground);
-        let (followed, read, token) = (Arc::clone(&directory), Arc::clone(&doors.read), tasks.token());
+        let (followed, read, token) =
+            (Arc::clone(&directory), Arc::clone(&doors.read), tasks.token());
         tasks.spawn("directory", OnError::Stop, async move { followed.follow(read, token).await });
         let answers = Answers::new(Arc::clone(&doors.read), Arc::clone(clock), 1024 * 1024);
         let (heard, token) = (Arc::clone(&answers), tasks.token());
