@@ -186,6 +186,9 @@ async fn contact_sheets_of_an_afternoon(log: Option<String>) {
     // Dora reaches nobody: her camera keeps what it cannot send.
     let spool = ["--spool", "spool"];
     stage.without_server(afternoon.push_all("dora", IN_PART, &spool)).await;
+    // Ben, who sent last before that, finds all that he has sent.
+    let history = people["ben"].says(["history"]).await;
+    assert_eq!(history.len(), 2, "{history:?}");
     // Cleo comes back, and sends hers twice, as one does who had no answer. So does Dora; one of
     // her photos is of the hour that has closed, and its sheet is made again.
     let update = ["--update", "--key", "the-afternoon-of-cleo"];
