@@ -8,9 +8,11 @@
     reason = "all of this crate is a test, its helpers too"
 )]
 
+mod broker;
 mod chaos;
 mod demo;
 mod random;
 mod refusals;
 mod server;
+mod story;
 mod tidy;

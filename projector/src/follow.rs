@@ -15,6 +15,11 @@ use uuid::Uuid;
 use crate::project::{self, Projection, Said, Seen, Source};
 use crate::run::Error;
 
+/// Records read again when a topic is opened. A checkpoint tells the greatest cause, but not
+/// whether its last output was among those: the record itself does. Copies by a second batcher may
+/// have come after it.
+const LOOK_BACK: Offset = 64;
+
 /// Where one view stands in a topic.
 #[derive(Clone, Debug)]
 struct Place {
@@ -65,8 +70,8 @@ enum DecodedSaid {
 }
 
 impl Followed {
-    /// Finds where the views of this source stand, and the place to read on from: the least of
-    /// them.
+    /// Finds where the views of this source stand, and the place to read on from: a little before
+    /// the least of them.
     pub(crate) async fn open(
         read: &dyn Read,
         views: &dyn Views,
@@ -88,10 +93,12 @@ impl Followed {
             places.push(Place { projection, next: position.next, pair, stamp_us });
         }
         let cause = places.iter().map(|place| place.pair).min().flatten();
-        // Whether that was its event's last output is not known: it is not counted as such.
+        // Whether that was its event's last output is not known yet: it is not counted as such.
         let cause = cause.map(|(offset, index)| Cause { offset, index, last: false });
         let followed = Self { pool, source, places, cause };
-        Ok((followed, from.unwrap_or(Position { next: 0, ..start })))
+        let from = from.unwrap_or(Position { next: 0, ..start });
+        let next = from.next.saturating_sub(LOOK_BACK).max(start.next).min(from.next);
+        Ok((followed, Position { next, ..from }))
     }
 
     /// The first record that is not in all views.
@@ -171,4 +178,70 @@ fn decode(source: Source, chunk: &Chunk) -> Result<Vec<Decoded>, Unreadable> {
         }
     }
     Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use infra::clock::SystemClock;
+    use infra::log::{Append as _, Draft, Options, SqliteLog, Tail};
+    use infra::views::SqliteViews;
+    use schemas::event::UploadRepeated;
+    use schemas::id::{EventId, UploadId};
+    use schemas::time::LogTime;
+    use schemas::wire::Attributes;
+
+    const SOON: std::time::Duration = std::time::Duration::from_secs(10);
+
+    fn output(offset: Offset, index: u32, last: bool) -> Draft {
+        let body: Derived = UploadRepeated { upload: UploadId::from_bits(1), update: None }.into();
+        let attributes = Attributes {
+            id: EventId::from_bits(u128::from(offset)),
+            source: "/tests".into(),
+            time: LogTime::from_millis(1),
+            subject: None,
+            cause: Some(Cause { offset, index, last }),
+        };
+        Draft::new("k", &body, attributes)
+    }
+
+    async fn read_to(tail: &mut dyn Tail, end: Offset, followed: &mut Followed) -> Folded {
+        let mut folded = Folded::new();
+        loop {
+            let chunk = tail.next().await.unwrap();
+            followed.fold(&chunk, &mut folded).unwrap();
+            if chunk.end >= end {
+                return folded;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_topic_opened_again_knows_that_its_last_event_is_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let (log, views) = (folder.path().join("log"), folder.path().join("views"));
+        let log = SqliteLog::open(&log, Options::default(), SystemClock::new()).await.unwrap();
+        let views = SqliteViews::open(&views).await.unwrap();
+        let pool: PoolName = "tests".parse().unwrap();
+        let topic = Topic::batches(&pool);
+        log.ensure(&topic).await.unwrap();
+        // The last is a copy by a second batcher.
+        let outputs = [(3, 0, true), (4, 0, false), (4, 1, true), (3, 0, true)];
+        let drafts = outputs.map(|(offset, index, last)| output(offset, index, last));
+        log.append(&topic, drafts.to_vec()).await.unwrap();
+        for opened in ["at first", "again"] {
+            let open = Followed::open(&log, &views, &topic, pool.clone(), Source::Batches);
+            let (mut followed, from) = open.await.unwrap();
+            let before = followed.next();
+            let mut tail = log.tail(1 << 20).await.unwrap();
+            tail.watch(&topic, Some(from));
+            let folded = read_to(&mut *tail, 4, &mut followed);
+            let folded = tokio::time::timeout(SOON, folded).await.expect("all is read again");
+            let whole = Some(Cause { offset: 4, index: 1, last: true });
+            assert_eq!((followed.cause(), followed.next()), (whole, 4), "{opened}");
+            let wrote = folded.0.values().any(|(writes, _)| writes.iter().next().is_some());
+            assert_eq!((before, wrote), if opened == "again" { (4, false) } else { (0, wrote) });
+            folded.apply(&views).await.unwrap();
+        }
+    }
 }

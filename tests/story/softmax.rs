@@ -1,7 +1,5 @@
 //! A small softmax model of hand-written digits: what each client of the federated story trains.
 
-use std::fmt::Write as _;
-
 pub(super) const PIXELS: usize = 64;
 pub(super) const CLASSES: usize = 10;
 const WEIGHTS: usize = CLASSES * (PIXELS + 1);
@@ -100,12 +98,6 @@ impl Model {
     /// Whether it is the same but for the rounding of a sum in another order.
     pub(super) fn is_near(&self, other: &Self) -> bool {
         self.0.iter().zip(&other.0).all(|(a, b)| (a - b).abs() < 1e-9)
-    }
-
-    pub(super) fn describe(&self) -> String {
-        let mut text = String::new();
-        _ = write!(text, "{} weights, first {:.4}", self.0.len(), self.0[0]);
-        text
     }
 }
 

@@ -1,8 +1,9 @@
 //! A server in one file: averages the numbers in the CSV files of each batch.
 //!
-//!     sluice-password | cargo run --example mean -- http://127.0.0.1:8080 mean-server north-sea
+//!     cargo run --example mean -- http://127.0.0.1:7171 mean-server north-sea < password
 //!
-//! The password comes on standard input. The result has one line per column: name and mean.
+//! The password comes on standard input. The result has one line per column: name, mean, and how
+//! many values it is of.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

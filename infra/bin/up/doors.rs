@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use engines::kafka::{KafkaConfig, KafkaLog};
@@ -15,6 +16,9 @@ use schemas::limit::Limits;
 
 use super::config::LogUrl;
 
+/// How long Kafka may take to hear that we are gone.
+const CLOSE_MAX: Duration = Duration::from_secs(5);
+
 /// The doors of one process.
 pub(crate) struct Doors {
     pub(crate) append: Arc<dyn Append>,
@@ -22,6 +26,8 @@ pub(crate) struct Doors {
     pub(crate) blobs: Arc<dyn Blobs>,
     pub(crate) views: Arc<dyn Views>,
     pub(crate) kept: Arc<dyn Kept>,
+    /// The log, where it is on Kafka: closing it takes more than dropping it.
+    kafka: Option<Arc<KafkaLog>>,
     /// Held as long as the doors are: no other process may write this folder.
     _lock: File,
 }
@@ -50,35 +56,49 @@ impl Doors {
         clock: &Arc<dyn Clock>,
     ) -> anyhow::Result<Self> {
         let lock = lock(data)?;
-        let (append, read) = open_log(data, log, limits, clock).await.context("open the log")?;
+        let (append, read, kafka) =
+            open_log(data, log, limits, clock).await.context("open the log")?;
         let blobs = Folder::open(&data.join("blobs")).await.context("open the files")?;
         let views =
             SqliteViews::open(&data.join("views.sqlite")).await.context("open the tables")?;
         let kept =
             SqliteKept::open(&data.join("kept.sqlite")).await.context("open what is kept")?;
         let (blobs, views, kept) = (Arc::new(blobs), Arc::new(views), Arc::new(kept));
-        Ok(Self { append, read, blobs, views, kept, _lock: lock })
+        Ok(Self { append, read, blobs, views, kept, kafka, _lock: lock })
+    }
+
+    /// Tells Kafka that this process is gone: others have its shards at once then, and not only
+    /// when they have not heard of it for a session. All that reads must have ended.
+    pub(crate) async fn close(&self) {
+        if let Some(kafka) = &self.kafka
+            && !kafka.close(CLOSE_MAX).await
+        {
+            tracing::warn!("the log did not close in time: its shards are free later");
+        }
     }
 }
+
+/// A log's two sides, and itself where it is on Kafka.
+type OpenLog = (Arc<dyn Append>, Arc<dyn Read>, Option<Arc<KafkaLog>>);
 
 async fn open_log(
     data: &Path,
     log: &LogUrl,
     limits: &Limits,
     clock: &Arc<dyn Clock>,
-) -> anyhow::Result<(Arc<dyn Append>, Arc<dyn Read>)> {
+) -> anyhow::Result<OpenLog> {
     let record_bytes_max = usize::try_from(limits.record_bytes_max)?;
     match log {
         LogUrl::File => {
             let options = log::Options { record_bytes_max, ..log::Options::default() };
             let path = data.join("log.sqlite");
             let log = Arc::new(SqliteLog::open(&path, options, Arc::clone(clock)).await?);
-            Ok((Arc::<SqliteLog>::clone(&log), log))
+            Ok((Arc::<SqliteLog>::clone(&log), log, None))
         }
         LogUrl::Kafka(addresses) => {
             let config = KafkaConfig { record_bytes_max, ..KafkaConfig::new(addresses) };
             let log = KafkaLog::open(config)?;
-            Ok((Arc::<KafkaLog>::clone(&log), log))
+            Ok((Arc::<KafkaLog>::clone(&log), Arc::<KafkaLog>::clone(&log), Some(log)))
         }
     }
 }

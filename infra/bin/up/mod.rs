@@ -220,7 +220,7 @@ impl Ground {
             let token = supervisor.stage(Stage::Ground).token();
             async move {
                 token.cancelled().await;
-                drop(doors);
+                doors.close().await;
                 anyhow::Ok(())
             }
         });

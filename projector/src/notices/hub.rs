@@ -147,8 +147,25 @@ impl Hub {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Listens to a pool: the first record that will be heard live, and the stream of events.
+    /// Listens to a pool: the first record that will be heard live, and the stream of events. By
+    /// then the tables have all records before that one: what is not heard can be read.
     pub(super) async fn listen(
+        &self,
+        pool: &PoolName,
+        topic: &Topic,
+        caller: &Caller,
+        staff: bool,
+    ) -> Result<(Offset, impl Stream<Item = std::io::Result<Bytes>> + use<>), Refused> {
+        let (from, events) = self.join(pool, topic, caller, staff).await?;
+        // What comes meanwhile waits in the stream.
+        if self.progress.wait_batches(pool, from, TABLES_WAIT).await {
+            Ok((from, events))
+        } else {
+            Err(Code::PositionNotReached.into())
+        }
+    }
+
+    async fn join(
         &self,
         pool: &PoolName,
         topic: &Topic,

@@ -8,6 +8,8 @@
 mod catch_up;
 mod hub;
 mod say;
+#[cfg(test)]
+mod tests;
 
 pub use hub::{Hub, HubParts};
 

@@ -1,0 +1,8 @@
+//! Stories: what people do with Sluice, each program of theirs a process of its own.
+
+mod digits;
+mod person;
+mod photos;
+mod sheet;
+mod softmax;
+mod stage;
