@@ -157,9 +157,10 @@ async fn check_rounds(owner: &Person) {
     for batch in batches {
         let view: Vec<BatchView> = owner.reads(["batches", &batch.batch.to_string()]).await;
         let closed = &view[0].revisions[0].closed;
-        let (files, reason, missing) = match batch.part == ABSENCE.1 {
-            true => (19, CloseReason::Asked, vec![absent]),
-            false => (20, CloseReason::Count, vec![]),
+        let (files, reason, missing) = if batch.part == ABSENCE.1 {
+            (19, CloseReason::Asked, vec![absent])
+        } else {
+            (20, CloseReason::Count, vec![])
         };
         assert_eq!((batch.files, batch.revision, closed.reason), (files, 1, reason));
         assert_eq!(closed.missing, missing, "round {}", batch.part);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use image::{GenericImageView as _, Rgb, RgbImage};
 
-/// As the program draws them (batcher/worker/examples/contact_sheet.rs).
+/// As the program draws them (`batcher/worker/examples/contact_sheet.rs`).
 const TILE: u32 = 96;
 const BORDER: u32 = 8;
 const COLUMNS: u32 = 3;

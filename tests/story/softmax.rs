@@ -14,10 +14,10 @@ pub(super) struct Digit {
 /// The rows of a file of digits.
 pub(super) fn digits(csv: &str) -> Vec<Digit> {
     let row = |line: &str| {
-        let numbers: Vec<f64> = line.split(',').map(|cell| cell.parse().unwrap()).collect();
+        let numbers: Vec<u8> = line.split(',').map(|cell| cell.parse().unwrap()).collect();
         let (label, pixels) = numbers.split_last().unwrap();
-        let pixels: [f64; PIXELS] = pixels.try_into().unwrap();
-        Digit { pixels: pixels.map(|pixel| pixel / 16.0), label: *label as usize }
+        let pixels: [u8; PIXELS] = pixels.try_into().unwrap();
+        Digit { pixels: pixels.map(|pixel| f64::from(pixel) / 16.0), label: usize::from(*label) }
     };
     csv.lines().filter(|line| !line.is_empty()).map(row).collect()
 }

@@ -17,10 +17,14 @@ const PAPER: Rgb<u8> = Rgb([255, 255, 255]);
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let manifest: Value = serde_json::from_slice(&std::fs::read(told("SLUICE_MANIFEST")?)?)?;
-    let files = manifest["files"].as_array().ok_or("a manifest without files")?;
+    let files = manifest.get("files").and_then(Value::as_array);
+    let files = files.ok_or("a manifest without files")?;
     let mut photos: Vec<(&str, &str)> = Vec::with_capacity(files.len());
     for file in files {
-        let text = |name: &str| file[name].as_str().ok_or(format!("a file without {name}"));
+        let text = |name: &str| {
+            let text = file.get(name).and_then(Value::as_str);
+            text.ok_or_else(|| format!("a file without {name}"))
+        };
         photos.push((text("effective_at")?, text("path")?));
     }
     photos.sort_unstable();

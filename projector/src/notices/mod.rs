@@ -7,9 +7,9 @@
 
 mod catch_up;
 mod hub;
-mod say;
 #[cfg(test)]
-mod tests;
+mod hub_tests;
+mod say;
 
 pub use hub::{Hub, HubParts};
 
