@@ -1,7 +1,7 @@
 //! The language all of Sluice speaks: ids, names, times, policies, events, topics, wire and HTTP forms.
 //!
 //! Nothing here does I/O, knows the time or makes anything random. Read in this order: [`id`],
-//! [`name`], [`time`], [`digest`], [`limit`], [`role`], [`policy`], [`file`], [`event`],
+//! [`name`], [`time`], [`digest`], [`limit`], [`role`], [`policy`], [`mod@file`], [`event`],
 //! [`topic`], [`wire`], then what HTTP speaks: [`problem`], [`api`], [`route`].
 
 pub mod api;

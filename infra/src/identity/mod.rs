@@ -1,6 +1,6 @@
 //! Door: identity. Who is asking.
 //!
-//! What every back end promises, and [`suite`] checks:
+//! What every back end promises, and `suite` checks:
 //! * A name belongs to one account. A wrong password and a name that does not exist are refused in
 //!   the same words and after the same work.
 //! * A token is good until it expires or its session is signed out, and for nothing else: on this
