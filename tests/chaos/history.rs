@@ -25,7 +25,7 @@ pub(crate) struct Offered {
     pub(crate) sha256: Digest,
 }
 
-/// A result that a member fetched, checked and acknowledged.
+/// A result that a member fetched. Whether its receipt stands is asked of the system.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Received {
     pub(crate) member: AccountId,

@@ -143,10 +143,10 @@ pub(super) async fn receive_pending(person: &Person) -> client::Result<usize> {
         let to = person.folder.join(format!("{}.result", result.result));
         person.client.fetch_result(&person.pool, result, &to, &Progress::none()).await?;
         let sha256 = digest_of(&to);
-        person.client.acknowledge(&person.pool, result.result, sha256).await?;
-        let member = person.account;
-        let received = Received { member, result: result.result, sha256 };
+        let received = Received { member: person.account, result: result.result, sha256 };
         person.notes.note(|history| history.received.push(received));
+        // Should the answer to this be lost, the receipt may stand nevertheless.
+        person.client.acknowledge(&person.pool, result.result, sha256).await?;
     }
     Ok(pending.len())
 }
