@@ -20,5 +20,5 @@ fi
 cargo fmt --all --check
 # One build of everything with the faults in it; the binary's own tests last, so that what ends the
 # output is what the stories and the chaos say.
-cargo test --workspace --exclude sluice --features infra/faults,infra/suites --no-fail-fast
+cargo test --workspace --exclude sluice --features infra/suites,ingest/faults --no-fail-fast
 cargo test -p sluice --features faults --no-fail-fast
