@@ -12,8 +12,8 @@ use super::history::Offered;
 use super::load::{Person, unexpected, wrong};
 use crate::random::Random;
 
-/// Longer than a lease of the pool lasts.
-const ASLEEP: Duration = Duration::from_millis(2_600);
+/// Longest a worker sleeps: leases of the pool are half as long.
+const ASLEEP_MAX: Duration = Duration::from_secs(4);
 
 /// How many times in a hundred a worker falls asleep, unless a test wants more.
 pub(super) const ASLEEP_PERCENT: u64 = 10;
@@ -66,7 +66,8 @@ async fn work_on(
     let digests: Vec<_> = files.iter().map(|file| file.sha256.to_string()).collect();
     let mut text = digests.join("\n");
     if asleep {
-        tokio::time::sleep(ASLEEP).await;
+        // Another may hold it by then, or nobody, or it may have its result: all are too late.
+        _ = tokio::time::timeout(ASLEEP_MAX, superseded(person, lease)).await;
         text.push_str("made half asleep\n");
     } else if random.percent(5) {
         return client.fail(pool, lease.batch, lease.epoch, "not today", true).await;
@@ -80,6 +81,18 @@ async fn work_on(
     let (batch, revision) = (lease.batch, lease.revision);
     person.notes.note(|history| history.offered.push(Offered { batch, revision, sha256 }));
     Ok(())
+}
+
+/// Returns once another worker holds the batch.
+async fn superseded(person: &Person, lease: &Lease) {
+    loop {
+        let batch = person.client.batch(&person.pool, lease.batch).await;
+        let held = batch.ok().and_then(|batch| batch.lease);
+        if held.is_some_and(|held| held.epoch > lease.epoch) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 /// The files of the leased revision; its digest is checked as any worker can.

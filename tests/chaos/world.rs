@@ -23,7 +23,7 @@ use crate::server::{Server, Setup};
 /// Contributors; the last two never send.
 const CLIENTS: u64 = 10;
 const SENDERS: u64 = 8;
-const WORKERS: u64 = 2;
+const WORKERS: u64 = 3;
 /// How long a server may take to reach what it is armed for.
 const DIES_MAX: Duration = Duration::from_secs(40);
 /// How long the system may take to come to rest once it is left alone.

@@ -55,6 +55,8 @@ pub(super) fn send(address: &str, request: &[u8], then: Then) -> Result<Option<A
             Ok(0) => break,
             Ok(n) => came.extend(piece.iter().take(n)),
             Err(error) if error.kind() == ErrorKind::ConnectionReset => break,
+            // A read with a timeout is not begun again by itself after a signal.
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(format!("it hangs: {error}, after {} bytes", came.len())),
         }
         // A stream of events never ends.
