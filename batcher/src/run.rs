@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use futures_util::stream::{BoxStream, FuturesUnordered};
+use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
+use infra::directory::{Change, Ours};
 use infra::faults;
-use infra::log::{Chunk, Error, Group, Owned, Result, Tail};
+use infra::log::{Chunk, Error, Group, Result, Tail};
 use schemas::name::PoolName;
 use schemas::time::Wall;
-use schemas::topic::{Offset, Topic, shard_of};
+use schemas::topic::{Offset, Topic};
 use tokio_util::sync::CancellationToken;
 
 use crate::Deps;
@@ -57,58 +58,49 @@ type Work = BoxFuture<'static, (PoolName, u64, Done)>;
 struct Batcher {
     deps: Deps,
     metrics: Arc<BatcherMetrics>,
+    ours: Ours,
     tail: Box<dyn Tail>,
-    shards: BTreeSet<u8>,
     pools: HashMap<PoolName, Slot>,
     by_topic: HashMap<Topic, PoolName>,
     work: FuturesUnordered<Work>,
     timers: BTreeSet<(Wall, PoolName)>,
     armed: HashMap<PoolName, Wall>,
     generation: u64,
-    seen: u64,
 }
 
 /// Folds the pools of the shards this process owns, until `token` says to stop.
 pub async fn run(deps: Deps, metrics: Arc<BatcherMetrics>, token: CancellationToken) -> Result<()> {
-    let owned = deps.read.own(Group::Batchers).await?;
+    let ours = Ours::join(deps.read.as_ref(), Group::Batchers, &deps.directory).await?;
     let tail = deps.read.tail(AHEAD_BYTES_MAX).await?;
     let mut batcher = Batcher {
         deps,
         metrics,
+        ours,
         tail,
-        shards: BTreeSet::new(),
         pools: HashMap::new(),
         by_topic: HashMap::new(),
         work: FuturesUnordered::new(),
         timers: BTreeSet::new(),
         armed: HashMap::new(),
         generation: 0,
-        seen: 0,
     };
     tokio::select! {
         () = token.cancelled() => Ok(()),
-        outcome = batcher.go_on(owned) => outcome,
+        outcome = batcher.go_on() => outcome,
     }
 }
 
 impl Batcher {
-    async fn go_on(&mut self, mut owned: BoxStream<'static, Result<Owned>>) -> Result<()> {
-        let mut directory = self.deps.directory.subscribe();
+    async fn go_on(&mut self) -> Result<()> {
         let clock = Arc::clone(&self.deps.clock);
         self.work.push(std::future::pending().boxed());
         loop {
             let wake_at = self.timers.first().map_or(Wall::from_millis(i64::MAX), |(at, _)| *at);
             tokio::select! {
-                change = owned.next() => match change {
-                    Some(change) => self.own(change?),
+                change = self.ours.next() => match change.transpose()? {
+                    Some(change) => self.own(change),
                     None => return Ok(()),
                 },
-                changed = directory.changed() => {
-                    if changed.is_err() {
-                        return Ok(());
-                    }
-                    self.look_for_pools();
-                }
                 done = self.work.next() => {
                     if let Some((name, generation, done)) = done {
                         self.done(&name, generation, done);
@@ -120,32 +112,22 @@ impl Batcher {
         }
     }
 
-    /// A shard was gained or lost.
-    fn own(&mut self, change: Owned) {
+    /// Opens the pools that are ours from now on, drops those that are so no longer.
+    fn own(&mut self, change: Change) {
         match change {
-            Owned::Gained(shard) => {
-                self.shards.insert(shard);
-                self.seen = 0;
-                self.look_for_pools();
+            Change::Ours(pools) => {
+                for name in pools {
+                    if !self.pools.contains_key(&name) {
+                        self.open(name, Duration::ZERO);
+                    }
+                }
             }
-            Owned::Lost(shard) => {
-                self.shards.remove(&shard);
-                let lost = |name: &&PoolName| shard_of(name) == shard;
+            Change::Lost => {
+                let lost = |name: &&PoolName| !self.ours.owns(name);
                 let lost: Vec<_> = self.pools.keys().filter(lost).cloned().collect();
                 for name in lost {
                     self.drop_pool(&name);
                 }
-            }
-        }
-    }
-
-    /// Opens the pools of our shards that are new in the directory.
-    fn look_for_pools(&mut self) {
-        let changes = self.deps.directory.changes_since(self.seen);
-        self.seen = changes.upto;
-        for name in changes.pools {
-            if self.shards.contains(&shard_of(&name)) && !self.pools.contains_key(&name) {
-                self.open(name, Duration::ZERO);
             }
         }
     }
@@ -161,7 +143,7 @@ impl Batcher {
             self.by_topic.insert(topic.clone(), name.clone());
         }
         self.pools.insert(name.clone(), Slot { generation, phase: Phase::Opening });
-        self.metrics.pools.set(self.pools.len().try_into().unwrap_or(i64::MAX));
+        self.count_pools();
         let deps = self.deps.clone();
         let opening = async move {
             tokio::time::sleep(wait).await;
@@ -171,18 +153,16 @@ impl Batcher {
         self.work.push(opening.boxed());
     }
 
+    fn count_pools(&self) {
+        self.metrics.pools.set(self.pools.len().try_into().unwrap_or(i64::MAX));
+    }
+
     fn drop_pool(&mut self, name: &PoolName) {
         self.disarm(name);
         if self.pools.remove(name).is_some() {
-            let of_pool: Vec<_> = self
-                .by_topic
-                .iter()
-                .filter(|(_, of)| *of == name)
-                .map(|(t, _)| t.clone())
-                .collect();
-            for topic in of_pool {
+            self.count_pools();
+            for (topic, _) in self.by_topic.extract_if(|_, of| of == name) {
                 self.tail.watch(&topic, None);
-                self.by_topic.remove(&topic);
             }
         }
     }

@@ -15,6 +15,8 @@ pub mod project;
 mod read;
 mod rebuild;
 mod run;
+#[cfg(test)]
+mod run_tests;
 mod tables;
 
 pub use fetched::{Fetched, ToWrite};

@@ -1,16 +1,18 @@
 //! The loop: reads derived records, folds them into writes, applies those with their checkpoints.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::stream::BoxStream;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
-use infra::directory::Directory;
-use infra::log::{self, Chunk, Group, Owned, Read, Tail};
+use infra::directory::{Change, Directory, Ours};
+use infra::log::{self, Chunk, Group, Position, Read, Tail};
 use infra::views::{self, Views};
 use schemas::name::PoolName;
-use schemas::topic::{Topic, shard_of};
+use schemas::topic::Topic;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::follow::{Folded, Followed};
@@ -22,6 +24,8 @@ use crate::project::{self, Source};
 const AHEAD_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Records applied in one go, so that many share the price of a commit.
 const RECORDS_MAX: usize = 5_000;
+/// Topics opened at once: each asks for the place of every view.
+const OPENING_MAX: usize = 16;
 /// How long after an error it is tried again.
 const AGAIN: Duration = Duration::from_millis(200);
 
@@ -52,16 +56,36 @@ pub enum Error {
     Unreadable(#[from] schemas::wire::Unreadable),
 }
 
+/// Where a topic is.
+enum Phase {
+    /// How far the views have got in it is being found.
+    Opening,
+    /// Its records are folded.
+    Following(Box<Followed>),
+    /// Somebody has to look.
+    Halted,
+}
+
+struct Slot {
+    /// Tells an answer meant for this slot from one meant for a slot before it.
+    generation: u64,
+    pool: PoolName,
+    source: Source,
+    phase: Phase,
+}
+
+/// What came of opening a topic, and which slot asked for it.
+type Opened = (Topic, u64, Result<(Followed, Position), Error>);
+
 struct Projector {
     deps: Deps,
     metrics: Arc<ProjectorMetrics>,
+    ours: Ours,
     tail: Box<dyn Tail>,
-    shards: BTreeSet<u8>,
-    topics: HashMap<Topic, Followed>,
-    halted: BTreeSet<Topic>,
-    /// Topics to be opened, each with its pool and what it holds.
-    to_open: Vec<(Topic, PoolName, Source)>,
-    seen: u64,
+    topics: HashMap<Topic, Slot>,
+    opening: FuturesUnordered<BoxFuture<'static, Opened>>,
+    at_once: Arc<Semaphore>,
+    generation: u64,
 }
 
 /// Projects the pools of the shards this process owns, until `token` says to stop.
@@ -71,21 +95,21 @@ pub async fn run(
     token: CancellationToken,
 ) -> Result<(), Error> {
     prepare(deps.views.as_ref()).await?;
-    let owned = deps.read.own(Group::Projectors).await?;
+    let ours = Ours::join(deps.read.as_ref(), Group::Projectors, &deps.directory).await?;
     let tail = deps.read.tail(AHEAD_BYTES_MAX).await?;
     let mut projector = Projector {
         deps,
         metrics,
+        ours,
         tail,
-        shards: BTreeSet::new(),
         topics: HashMap::new(),
-        halted: BTreeSet::new(),
-        to_open: Vec::new(),
-        seen: 0,
+        opening: FuturesUnordered::new(),
+        at_once: Arc::new(Semaphore::new(OPENING_MAX)),
+        generation: 0,
     };
     tokio::select! {
         () = token.cancelled() => Ok(()),
-        outcome = projector.go_on(owned) => outcome,
+        outcome = projector.go_on() => outcome,
     }
 }
 
@@ -102,96 +126,107 @@ pub async fn prepare(views: &dyn Views) -> Result<(), views::Error> {
 }
 
 impl Projector {
-    async fn go_on(
-        &mut self,
-        mut owned: BoxStream<'static, log::Result<Owned>>,
-    ) -> Result<(), Error> {
-        let mut directory = self.deps.directory.subscribe();
+    async fn go_on(&mut self) -> Result<(), Error> {
+        self.opening.push(std::future::pending().boxed());
         loop {
-            if let Some((topic, pool, source)) = self.to_open.pop() {
-                self.open(topic, pool, source).await;
-                continue;
-            }
             tokio::select! {
-                change = owned.next() => match change {
-                    Some(change) => self.own(change?),
+                change = self.ours.next() => match change.transpose()? {
+                    Some(change) => self.own(change),
                     None => return Ok(()),
                 },
-                changed = directory.changed() => {
-                    if changed.is_err() {
-                        return Ok(());
+                opened = self.opening.next() => {
+                    if let Some((topic, generation, opened)) = opened {
+                        self.opened(topic, generation, opened);
                     }
-                    self.look_for_pools();
                 }
                 chunk = self.tail.next() => {
-                    let chunks = self.gather(chunk);
+                    let (chunks, read) = self.gather(chunk);
                     self.project(chunks).await;
+                    if let Err(error) = read {
+                        tracing::warn!(%error, "records cannot be read; tried again");
+                        tokio::time::sleep(AGAIN).await;
+                    }
                 }
             }
         }
     }
 
-    fn own(&mut self, change: Owned) {
+    fn own(&mut self, change: Change) {
         match change {
-            Owned::Gained(shard) => {
-                self.shards.insert(shard);
-                self.seen = 0;
-                self.look_for_pools();
+            Change::Ours(pools) => {
+                for pool in pools {
+                    self.open_new(&pool);
+                }
             }
-            Owned::Lost(shard) => {
-                self.shards.remove(&shard);
-                let lost = |(_, followed): &(&Topic, &Followed)| shard_of(&followed.pool) == shard;
-                let lost: Vec<_> =
-                    self.topics.iter().filter(lost).map(|(t, _)| t.clone()).collect();
-                for topic in lost {
+            Change::Lost => {
+                for (topic, _) in self.topics.extract_if(|_, slot| !self.ours.owns(&slot.pool)) {
                     self.tail.watch(&topic, None);
-                    self.topics.remove(&topic);
                 }
             }
         }
     }
 
-    fn look_for_pools(&mut self) {
-        let changes = self.deps.directory.changes_since(self.seen);
-        self.seen = changes.upto;
-        for name in changes.pools {
-            let located = self.deps.directory.pool(&name).and_then(|pool| pool.located);
-            let (Some(located), true) = (located, self.shards.contains(&shard_of(&name))) else {
-                continue;
-            };
-            let topics =
-                [(&located.batches, Source::Batches), (&located.deliveries, Source::Deliveries)];
-            for (topic, source) in topics {
-                let topic = Topic::named(topic);
-                let waits = self.to_open.iter().any(|(other, _, _)| *other == topic);
-                if !self.topics.contains_key(&topic) && !self.halted.contains(&topic) && !waits {
-                    self.to_open.push((topic, name.clone(), source));
-                }
+    /// Opens the topics of a pool that are not known yet.
+    fn open_new(&mut self, pool: &PoolName) {
+        let Some(located) = self.deps.directory.pool(pool).and_then(|pool| pool.located) else {
+            return;
+        };
+        let topics =
+            [(&located.batches, Source::Batches), (&located.deliveries, Source::Deliveries)];
+        for (topic, source) in topics {
+            let topic = Topic::named(topic);
+            if !self.topics.contains_key(&topic) {
+                self.open(topic, pool.clone(), source, Duration::ZERO);
             }
         }
     }
 
-    /// Finds how far the views have got in a topic, and follows it from there.
-    async fn open(&mut self, topic: Topic, pool: PoolName, source: Source) {
-        let Deps { read, views, .. } = &self.deps;
-        match Followed::open(read.as_ref(), views.as_ref(), &topic, pool.clone(), source).await {
+    /// Begins to find how far the views have got in a topic.
+    fn open(&mut self, topic: Topic, pool: PoolName, source: Source, wait: Duration) {
+        self.tail.watch(&topic, None);
+        self.generation += 1;
+        let generation = self.generation;
+        let slot = Slot { generation, pool: pool.clone(), source, phase: Phase::Opening };
+        self.topics.insert(topic.clone(), slot);
+        let Deps { read, views, .. } = self.deps.clone();
+        let at_once = Arc::clone(&self.at_once);
+        let opening = async move {
+            tokio::time::sleep(wait).await;
+            let _turn = at_once.acquire().await;
+            let opened = Followed::open(read.as_ref(), views.as_ref(), &topic, pool, source).await;
+            (topic, generation, opened)
+        };
+        self.opening.push(opening.boxed());
+    }
+
+    fn opened(
+        &mut self,
+        topic: Topic,
+        generation: u64,
+        opened: Result<(Followed, Position), Error>,
+    ) {
+        let Some(slot) = self.topics.get_mut(&topic).filter(|slot| slot.generation == generation)
+        else {
+            return;
+        };
+        match opened {
             Ok((followed, from)) => {
                 self.tail.watch(&topic, Some(from));
-                if source == Source::Batches {
-                    self.deps.progress.reached(&pool, followed.next(), followed.cause());
+                if slot.source == Source::Batches {
+                    self.deps.progress.reached(&slot.pool, followed.next(), followed.cause());
                 }
-                self.topics.insert(topic, followed);
+                slot.phase = Phase::Following(Box::new(followed));
             }
             Err(error) => {
                 tracing::warn!(%topic, %error, "topic cannot be opened; tried again");
-                tokio::time::sleep(AGAIN).await;
-                self.to_open.push((topic, pool, source));
+                let (pool, source) = (slot.pool.clone(), slot.source);
+                self.open(topic, pool, source, AGAIN);
             }
         }
     }
 
-    /// This chunk, and those that are there already.
-    fn gather(&mut self, first: log::Result<Chunk>) -> Vec<Chunk> {
+    /// This chunk, and those that are there already; and what ended that, if it was an error.
+    fn gather(&mut self, first: log::Result<Chunk>) -> (Vec<Chunk>, log::Result<()>) {
         let mut chunks = Vec::new();
         let mut records = 0;
         let mut next = Some(first);
@@ -202,22 +237,19 @@ impl Projector {
                     chunks.push(chunk);
                 }
                 Err(log::Error::Gap(topic) | log::Error::NoTopic(topic)) => self.halt(&topic),
-                Err(error) => {
-                    tracing::warn!(%error, "records cannot be read; tried again");
-                    break;
-                }
+                Err(error) => return (chunks, Err(error)),
             }
             next = if records < RECORDS_MAX { self.tail.next().now_or_never() } else { None };
         }
-        chunks
+        (chunks, Ok(()))
     }
 
     fn halt(&mut self, topic: &Topic) {
+        let Some(slot) = self.topics.get_mut(topic) else { return };
         tracing::error!(%topic, "topic halted: made again, cut short or unreadable");
         self.metrics.halted.inc();
         self.tail.watch(topic, None);
-        self.topics.remove(topic);
-        self.halted.insert(topic.clone());
+        slot.phase = Phase::Halted;
     }
 
     /// Folds the chunks and applies what follows, all views at once. After an error the topics are
@@ -225,7 +257,11 @@ impl Projector {
     async fn project(&mut self, chunks: Vec<Chunk>) {
         let mut folded = Folded::new();
         for chunk in &chunks {
-            let Some(followed) = self.topics.get_mut(&chunk.topic) else { continue };
+            let Some(Slot { phase: Phase::Following(followed), .. }) =
+                self.topics.get_mut(&chunk.topic)
+            else {
+                continue;
+            };
             if let Err(unreadable) = followed.fold(chunk, &mut folded) {
                 tracing::error!(topic = %chunk.topic, %unreadable, "record cannot be read");
                 self.halt(&chunk.topic);
@@ -239,28 +275,31 @@ impl Projector {
             }
             Err(error) => {
                 tracing::warn!(%error, "tables cannot be written; tried again");
-                tokio::time::sleep(AGAIN).await;
                 self.open_again(&chunks);
             }
         }
     }
 
     fn tell(&self, chunks: &[Chunk]) {
-        let batches = |topic| {
-            let followed = self.topics.get(topic)?;
-            (followed.source == Source::Batches).then_some(followed)
-        };
-        for followed in chunks.iter().filter_map(|chunk| batches(&chunk.topic)) {
-            let cause = followed.cause();
-            self.deps.progress.reached(&followed.pool, followed.next(), cause);
+        for chunk in chunks {
+            if let Some(Slot {
+                pool,
+                source: Source::Batches,
+                phase: Phase::Following(followed),
+                ..
+            }) = self.topics.get(&chunk.topic)
+            {
+                self.deps.progress.reached(pool, followed.next(), followed.cause());
+            }
         }
     }
 
     fn open_again(&mut self, chunks: &[Chunk]) {
         for chunk in chunks {
-            if let Some(followed) = self.topics.remove(&chunk.topic) {
-                self.tail.watch(&chunk.topic, None);
-                self.to_open.push((chunk.topic.clone(), followed.pool, followed.source));
+            let Some(slot) = self.topics.get(&chunk.topic) else { continue };
+            if matches!(slot.phase, Phase::Following(_)) {
+                let (pool, source) = (slot.pool.clone(), slot.source);
+                self.open(chunk.topic.clone(), pool, source, AGAIN);
             }
         }
     }

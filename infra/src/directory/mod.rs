@@ -6,8 +6,10 @@
 
 mod fold;
 mod follow;
+mod ours;
 
 pub use fold::{Account, Changes, Fold, Pool};
+pub use ours::{Change, Ours};
 
 use std::borrow::Cow;
 use std::sync::{Arc, PoisonError, RwLock};
