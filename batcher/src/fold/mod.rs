@@ -7,6 +7,7 @@ mod emit;
 mod files;
 mod members;
 mod page;
+mod quorum;
 mod seen;
 mod settle;
 mod watermark;
@@ -32,7 +33,10 @@ use windows::{Part, Past};
 use work::Batch;
 
 /// The newest rules this program knows. A pool that was raised beyond them halts.
-pub const SEMANTICS: u32 = 1;
+///
+/// 1: the first. 2: the same, and policies may say what a program that knows only 1 would not
+/// see; a log of 1 says none of it and folds as it did.
+pub const SEMANTICS: u32 = 2;
 
 /// One event, at its place in the pool's one order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +73,8 @@ pub struct State {
     /// The first event not folded.
     next: Offset,
     members: BTreeMap<AccountId, Member>,
+    /// How many of them are contributors.
+    contributors: u32,
     tokens: BTreeMap<TokenId, Token>,
     seen: Seen,
     watermark: Watermark,

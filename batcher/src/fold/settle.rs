@@ -1,6 +1,6 @@
 //! What the passing of time decides: windows that end, timers that fire, what is forgotten.
 
-use schemas::event::{BatchFailed, ExpiryReason, Timer, TimerDue};
+use schemas::event::{BatchFailed, CloseReason, ExpiryReason, Timer, TimerDue};
 use schemas::id::BatchId;
 use schemas::time::Window;
 
@@ -15,6 +15,9 @@ impl State {
         self.watermark.advance(self.clock, &pool.policy.watermark, &pool.policy.close);
         while let Some(window) = self.first_ended(&pool) {
             self.end_window(&pool, window, emit);
+        }
+        while let Some(window) = self.first_with_quorum(&pool) {
+            self.close_part(&pool, window, CloseReason::Quorum, emit);
         }
         self.arm_ends(&pool);
         while let Some((window, parts)) = self.first_forgotten(&pool)

@@ -25,8 +25,8 @@ pub(super) struct Part {
     /// Counted from 1.
     number: u32,
     batch: BatchId,
-    manifest: Manifest,
-    clients: Clients,
+    pub(super) manifest: Manifest,
+    pub(super) clients: Clients,
     /// Whether the timer of its end is armed.
     end_armed: bool,
 }
@@ -144,12 +144,15 @@ impl State {
         }
     }
 
-    /// Closes the open part of a window if it has as many files as it may.
+    /// Closes the open part of a window if it has as many files or bytes as it may.
     pub(super) fn close_if_full(&mut self, pool: &Pool, window: Window, emit: &mut Emit<'_>) {
-        let files = self.open.get(&window).map_or(0, |part| part.manifest.files);
+        let Some(Part { manifest, .. }) = self.open.get(&window) else { return };
+        let (files, bytes) = (manifest.files, manifest.bytes);
         let close = &pool.policy.close;
         if close.count.is_some_and(|count| files >= count) {
             self.close_part(pool, window, CloseReason::Count, emit);
+        } else if close.bytes.is_some_and(|most| bytes >= most) {
+            self.close_part(pool, window, CloseReason::Bytes, emit);
         } else if files >= close.part_files_max {
             self.close_part(pool, window, CloseReason::PartFull, emit);
         }
@@ -172,7 +175,7 @@ impl State {
     }
 
     /// The open part becomes a batch; the window goes on with its next part.
-    fn close_part(
+    pub(super) fn close_part(
         &mut self,
         pool: &Pool,
         window: Window,

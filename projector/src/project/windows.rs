@@ -140,10 +140,12 @@ pub(crate) fn window(start: EffectiveAt, end: EffectiveAt, kind: &str) -> Window
     Window { start, end, kind }
 }
 
-const REASONS: [(CloseReason, &str); 6] = [
+const REASONS: [(CloseReason, &str); 8] = [
     (CloseReason::WindowEnd, "window-end"),
     (CloseReason::MaxWait, "max-wait"),
     (CloseReason::Count, "count"),
+    (CloseReason::Bytes, "bytes"),
+    (CloseReason::Quorum, "quorum"),
     (CloseReason::PartFull, "part-full"),
     (CloseReason::Asked, "asked"),
     (CloseReason::Late, "late"),

@@ -10,7 +10,7 @@ use schemas::api::{Page, WindowState, WindowView};
 use schemas::event::MISSING_NAMED_MAX;
 use schemas::id::{AccountId, BatchId};
 use schemas::name::PoolName;
-use schemas::policy::Policy;
+use schemas::policy::{Policy, Quorum, QuorumOf};
 use schemas::role::Role;
 use schemas::route;
 
@@ -122,6 +122,17 @@ fn closes_when(policy: &Policy, view: &WindowView) -> String {
     }
     if let Some(count) = policy.close.count {
         whens.push(format!("it has {count} files ({} now)", view.files));
+    }
+    if let Some(bytes) = policy.close.bytes {
+        whens.push(format!("it has {bytes} bytes ({} now)", view.bytes));
+    }
+    if let Some(Quorum { permille, of }) = policy.close.quorum {
+        let share = f64::from(permille) / 10.0;
+        let whom = match of {
+            QuorumOf::Active => "active contributors",
+            QuorumOf::Expected => "contributors",
+        };
+        whens.push(format!("{share} % of the {whom} have a file in it ({} now)", view.reported));
     }
     if let Some(latest) = view.closes_at_latest {
         whens.push(format!("it is {latest}, whoever is missing"));

@@ -59,6 +59,10 @@ pub enum CloseReason {
     MaxWait,
     /// It had as many files as the pool asks for.
     Count,
+    /// It had as many bytes as the pool asks for.
+    Bytes,
+    /// As many of the contributors had reported as the pool asks for.
+    Quorum,
     /// It had as many files as a part may hold.
     PartFull,
     /// A pool admin or the external server asked.

@@ -3,7 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Close, Files, Late, LateMode, OnJoin, Policy, Times, Watermark, Windows, Work};
+use super::{
+    Close, Files, Late, LateMode, OnJoin, Policy, Quorum, QuorumOf, Times, Watermark, Windows, Work,
+};
 use crate::limit::Limits;
 use crate::name::MediaType;
 use crate::time::EffectiveAt;
@@ -28,6 +30,12 @@ pub struct PolicyAsk {
     pub max_wait_ms: Option<u64>,
     /// Default: none.
     pub count: Option<u32>,
+    /// Default: none.
+    pub bytes: Option<u64>,
+    /// 1–1000. Default: none, or 1000 where `quorum_of` is given.
+    pub quorum_permille: Option<u32>,
+    /// Default `expected`.
+    pub quorum_of: Option<QuorumOf>,
     /// 1–10,000. Default 10,000.
     pub part_files_max: Option<u32>,
     /// Default `amend`.
@@ -84,6 +92,7 @@ pub struct Fault {
 const DAY_MS: u64 = 86_400_000;
 const LATE_ALLOWED_MS_MAX: u64 = 31 * DAY_MS;
 const PART_FILES_MAX: u32 = 10_000;
+const PART_BYTES_MAX: u64 = 1_000_000_000_000_000;
 
 /// Gathers all faults of one ask, so that they are told at once.
 struct Checks(Vec<Fault>);
@@ -141,6 +150,8 @@ impl PolicyAsk {
                 grace_ms,
                 max_wait_ms: self.max_wait_ms.unwrap_or(period.saturating_add(grace_ms)),
                 count: self.count.map(|n| checks.within("/count", n, 1, PART_FILES_MAX)),
+                bytes: self.bytes.map(|n| checks.within("/bytes", n, 1, PART_BYTES_MAX)),
+                quorum: checks.quorum(self.quorum_permille, self.quorum_of),
                 part_files_max: checks.within("/part_files_max", part_files_max, 1, PART_FILES_MAX),
             },
             late: Late {
@@ -179,6 +190,12 @@ impl PolicyAsk {
 }
 
 impl Checks {
+    fn quorum(&mut self, permille: Option<u32>, of: Option<QuorumOf>) -> Option<Quorum> {
+        let asked = permille.is_some() || of.is_some();
+        let permille = self.within("/quorum_permille", permille.unwrap_or(1_000), 1, 1_000);
+        asked.then_some(Quorum { permille, of: of.unwrap_or(QuorumOf::Expected) })
+    }
+
     fn durations(&mut self, policy: &Policy, longest: u64) {
         self.within("/disorder_ms", policy.watermark.disorder_ms, 0, longest);
         self.within("/activity_ms", policy.watermark.activity_ms, 1, longest.saturating_mul(3));

@@ -53,8 +53,33 @@ pub struct Close {
     /// Files that close a part at once; the next files are the window's next part.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u32>,
+    /// Bytes that close a part at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// Who must have reported for a part to close at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quorum: Option<Quorum>,
     /// Most files in one part.
     pub part_files_max: u32,
+}
+
+/// The share of the contributors that closes a part once they have a file in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Quorum {
+    /// The share, in thousandths.
+    pub permille: u32,
+    /// Of whom.
+    pub of: QuorumOf,
+}
+
+/// Whom a quorum is a share of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum QuorumOf {
+    /// The contributors active of late, those that have just reported among them.
+    Active,
+    /// All members that are contributors.
+    Expected,
 }
 
 /// What becomes of a file whose window has closed. Never dropped.

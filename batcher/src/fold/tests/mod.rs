@@ -3,6 +3,7 @@
 mod late;
 mod members;
 mod replay;
+mod triggers;
 mod windows;
 mod work;
 

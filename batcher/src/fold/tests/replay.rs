@@ -7,6 +7,7 @@ use schemas::digest::Digest;
 use schemas::event::{Closed, Derived, MemberRemoveRequested, Placement, TimerDue};
 use schemas::file::{REFERENCES_BYTES_MAX, manifest_digest};
 use schemas::id::{AccountId, BatchId, UploadId};
+use schemas::policy::{Policy, QuorumOf};
 use schemas::role::Role;
 
 use super::{BASE, OWNER, Telling, offer, policy};
@@ -15,20 +16,35 @@ use crate::fold::{Output, State, step};
 /// One thing said: which, how long after the one before, and three numbers that say the rest.
 type Said = (u8, u16, u8, u8, u16);
 
-fn said() -> impl Strategy<Value = Vec<Said>> {
-    prop::collection::vec((0..20_u8, 0..20_000_u16, 0..6_u8, any::<u8>(), any::<u16>()), 1..150)
+/// What is said, and to a pool of which rules.
+type Tale = (u8, Vec<Said>);
+
+fn said() -> impl Strategy<Value = Tale> {
+    let one = (0..20_u8, 0..20_000_u16, 0..6_u8, any::<u8>(), any::<u16>());
+    (0..RULES, prop::collection::vec(one, 1..150))
+}
+
+/// How many rules there are.
+const RULES: u8 = 4;
+
+/// Rules by their number: each trigger and each mode is in one of them.
+fn rules(number: u8) -> Policy {
+    policy(|ask| {
+        ask.part_files_max = Some(5);
+        ask.lease_ms = Some(60_000);
+        ask.late_debounce_ms = Some(20_000);
+        match number {
+            1 => ask.bytes = Some(35),
+            2 => (ask.quorum_permille, ask.quorum_of) = (Some(600), Some(QuorumOf::Active)),
+            3 => (ask.quorum_permille, ask.count) = (Some(500), Some(4)),
+            _ => (),
+        }
+    })
 }
 
 /// Tells a pool all of it, then lets every timer fire; gives all outputs.
-fn tell(all: &[Said]) -> (Telling, Vec<Output>) {
-    let mut pool = Telling::new(
-        4,
-        policy(|ask| {
-            ask.part_files_max = Some(5);
-            ask.lease_ms = Some(60_000);
-            ask.late_debounce_ms = Some(20_000);
-        }),
-    );
+fn tell((number, all): &Tale) -> (Telling, Vec<Output>) {
+    let mut pool = Telling::new(4, rules(*number));
     let mut upload = 0;
     for (index, (kind, after, client, a, b)) in all.iter().enumerate() {
         pool.clock += i64::from(*after);

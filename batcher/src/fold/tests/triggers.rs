@@ -1,0 +1,98 @@
+//! Parts that close before their window ends, each saying why and who is missing.
+
+use proptest::prelude::*;
+use schemas::event::MemberRemoveRequested;
+use schemas::id::AccountId;
+use schemas::policy::{PolicyAsk, QuorumOf};
+use schemas::role::Role;
+
+use super::{OWNER, Telling, policy};
+
+fn pool(clients: u128, change: impl FnOnce(&mut PolicyAsk)) -> Telling {
+    let mut pool = Telling::new(clients, policy(change));
+    pool.at(1_000);
+    pool
+}
+
+fn quorum(permille: u32, of: QuorumOf) -> impl FnOnce(&mut PolicyAsk) {
+    move |ask| (ask.quorum_permille, ask.quorum_of) = (Some(permille), Some(of))
+}
+
+#[test]
+fn bytes_close_a_part_and_the_next_files_are_the_next_part() {
+    let mut pool = pool(2, |ask| ask.bytes = Some(20));
+    assert_eq!(pool.file(1, 1, 1_000), ["opened 0.1", "file 1 in 0.1 r1"]);
+    let said = pool.file(2, 1, 2_000);
+    assert_eq!(said[2], "ready 0.1 r1 files 2 because bytes missing 2", "ten bytes each");
+    assert_eq!(pool.file(3, 2, 3_000), ["opened 0.2", "file 3 in 0.2 r1"]);
+    assert_eq!(pool.file(4, 2, 4_000)[2], "ready 0.2 r1 files 2 because bytes missing 1");
+}
+
+#[test]
+fn a_quorum_of_the_expected_closes_a_part_and_arms_again() {
+    let mut pool = pool(4, quorum(500, QuorumOf::Expected));
+    pool.file(1, 1, 1_000);
+    assert_eq!(pool.file(2, 1, 2_000), ["file 2 in 0.1 r1"], "one client however often");
+    assert_eq!(pool.file(3, 3, 3_000)[2], "ready 0.1 r1 files 3 because quorum missing 2,4");
+    assert_eq!(pool.file(4, 3, 4_000), ["opened 0.2", "file 4 in 0.2 r1"]);
+    assert_eq!(pool.file(5, 4, 5_000)[2], "ready 0.2 r1 files 2 because quorum missing 1,2");
+}
+
+#[test]
+fn a_quorum_of_the_active_does_not_ask_for_the_silent() {
+    let mut pool = pool(4, quorum(1_000, QuorumOf::Active));
+    let said = pool.file(1, 1, 1_000);
+    assert_eq!(said[3], "ready 0.1 r1 files 1 because quorum missing 2,3,4", "all that is active");
+    assert_eq!(pool.file(2, 2, 2_000), ["opened 0.2", "file 2 in 0.2 r1"], "one of two");
+    assert_eq!(pool.file(3, 1, 3_000)[2], "ready 0.2 r1 files 2 because quorum missing 3,4");
+}
+
+#[test]
+fn all_files_of_an_update_count_before_a_quorum_closes() {
+    let mut pool = pool(1, quorum(1_000, QuorumOf::Expected));
+    let said = pool.update(1, &[(1, 1_000), (2, 2_000), (3, 61_000)]);
+    let ready: Vec<_> = said.iter().filter(|line| line.starts_with("ready")).collect();
+    assert_eq!(
+        ready,
+        ["ready 0.1 r1 files 2 because quorum", "ready 1.1 r1 files 1 because quorum"]
+    );
+}
+
+#[test]
+fn those_who_leave_are_not_waited_for_and_do_not_count() {
+    let mut pool = pool(4, quorum(750, QuorumOf::Expected));
+    let leave = |pool: &mut Telling, client| {
+        let (by, account) = (AccountId::from_bits(OWNER), AccountId::from_bits(client));
+        pool.say(MemberRemoveRequested { by, account })
+    };
+    pool.file(1, 1, 1_000);
+    pool.file(2, 2, 2_000);
+    assert_eq!(leave(&mut pool, 2), ["member 2 removed"], "one of three, three are asked for");
+    assert_eq!(leave(&mut pool, 3), ["member 3 removed"], "one of two, two are asked for");
+    let said = leave(&mut pool, 4);
+    assert_eq!(said[2], "ready 0.1 r1 files 2 because quorum", "one of one");
+    pool.add(5, &[Role::Contributor]);
+    assert_eq!(pool.file(3, 1, 3_000), ["opened 0.2", "file 3 in 0.2 r1"]);
+}
+
+proptest! {
+    /// A part that a quorum closed has files of that many, and would not have had one file less.
+    #[test]
+    fn a_quorum_is_exact(
+        files in prop::collection::vec((1..6_u128, 0..60_000_i64), 1..80),
+        permille in 1..1_001_u32,
+    ) {
+        let mut pool = pool(5, quorum(permille, QuorumOf::Expected));
+        let asked = (5 * permille).div_ceil(1_000) as usize;
+        let mut reported = std::collections::BTreeSet::new();
+        for (upload, (client, at)) in (1..).zip(files) {
+            reported.insert(client);
+            let said = pool.file(upload, client, at);
+            let closed = said.iter().any(|line| line.contains("because quorum"));
+            prop_assert_eq!(closed, reported.len() >= asked);
+            if closed {
+                reported.clear();
+            }
+        }
+    }
+}
