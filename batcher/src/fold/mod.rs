@@ -5,6 +5,7 @@
 
 mod emit;
 mod files;
+mod held;
 mod members;
 mod page;
 mod quorum;
@@ -26,6 +27,7 @@ use schemas::wire::Cause;
 use serde::{Deserialize, Serialize};
 
 use emit::Emit;
+use held::Held;
 use members::{Member, Token};
 use seen::Seen;
 use watermark::Watermark;
@@ -77,6 +79,8 @@ pub struct State {
     contributors: u32,
     tokens: BTreeMap<TokenId, Token>,
     seen: Seen,
+    /// Files held for an admin.
+    held: Held,
     watermark: Watermark,
     /// Windows that take files, each with its open part.
     open: BTreeMap<Window, Part>,
@@ -164,6 +168,8 @@ impl State {
             Event::JoinTokenIssueRequested(ask) => self.issue_token(&ask, emit),
             Event::UploadReceived(received) => self.receive(received, emit),
             Event::UpdateReceived(update) => self.receive_update(update, emit),
+            Event::UploadReleaseRequested(ask) => self.release(ask, emit),
+            Event::UploadDiscardRequested(ask) => self.discard(&ask, emit),
             Event::WindowCloseAsked(ask) => self.close_asked(&ask, emit),
             Event::ClaimRequested(claim) => self.claim(&claim, emit),
             Event::LeaseRenewed(renewal) => self.renew(&renewal, emit),

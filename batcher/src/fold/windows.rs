@@ -70,11 +70,13 @@ impl State {
             && (self.past.contains_key(window) || self.watermark.at() >= pool.bound(window))
     }
 
-    /// Puts a file into the open part of its window.
+    /// Puts a file into the open part of a window: its own, or the next one where `falls_in`
+    /// names its own.
     pub(super) fn add(
         &mut self,
         pool: &Pool,
         window: Window,
+        falls_in: Option<Window>,
         file: &Arc<FileRef>,
         emit: &mut Emit<'_>,
     ) -> Placement {
@@ -99,11 +101,28 @@ impl State {
             part: part.number,
             batch: part.batch,
             revision: 1,
-            late: false,
+            late: falls_in.is_some(),
+            falls_in,
             part_files: part.manifest.files,
             part_bytes: part.manifest.bytes,
             part_clients: u32::try_from(part.clients.len()).unwrap_or(u32::MAX),
         }
+    }
+
+    /// Puts a late file into the next window that is open.
+    pub(super) fn add_next(
+        &mut self,
+        pool: &Pool,
+        falls_in: Window,
+        file: &Arc<FileRef>,
+        emit: &mut Emit<'_>,
+    ) -> Placement {
+        let reached = self.watermark.at().minus(pool.policy.close.grace_ms);
+        let mut next = pool.policy.windows.of(reached);
+        while self.is_late(pool, &next) && next.end > reached {
+            next = pool.policy.windows.of(next.end);
+        }
+        self.add(pool, next, Some(falls_in), file, emit)
     }
 
     /// Gathers a late file for the next revision of its window's last part, or for a part of its
@@ -138,6 +157,7 @@ impl State {
             batch: id,
             revision: batch.revision + 1,
             late: true,
+            falls_in: None,
             part_files: batch.manifest.files,
             part_bytes: batch.manifest.bytes,
             part_clients: batch.reported,

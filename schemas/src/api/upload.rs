@@ -106,6 +106,8 @@ pub enum UploadState {
     Held,
     /// Its time was too far ahead: held for an admin.
     Quarantined,
+    /// It was held, and an admin discarded it.
+    Discarded,
 }
 
 /// One upload in a client's history.

@@ -99,6 +99,10 @@ pub struct Late {
 pub enum LateMode {
     /// The batch gets one more revision.
     Amend,
+    /// It is put into the next window that is open.
+    Next,
+    /// It is held until an admin releases or discards it.
+    Hold,
 }
 
 /// What is done with times ahead of ours.
