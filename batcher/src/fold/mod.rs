@@ -96,6 +96,8 @@ pub struct State {
     /// Leases that are held, by their claim.
     leases: BTreeMap<ClaimId, BatchId>,
     timers: BTreeSet<(LogTime, Timer)>,
+    /// The moment of the schedule that is waited for.
+    schedule: Option<LogTime>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -20,6 +20,7 @@ impl State {
             self.close_part(&pool, window, CloseReason::Quorum, emit);
         }
         self.arm_ends(&pool);
+        self.arm_schedule(&pool);
         while let Some((window, parts)) = self.first_forgotten(&pool)
             && self.forget(&pool, window, parts, emit)
         {}
@@ -34,6 +35,7 @@ impl State {
         }
         match due.timer {
             Timer::WindowEnd(_) | Timer::MaxWait(_) => {}
+            Timer::Schedule => self.close_scheduled(emit),
             Timer::Debounce(batch) => self.amend(batch, emit),
             Timer::Confirm(batch) => self.expire(batch, ExpiryReason::Unconfirmed, emit),
             Timer::Lease(batch) => self.expire(batch, ExpiryReason::Expired, emit),

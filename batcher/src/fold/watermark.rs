@@ -128,6 +128,7 @@ mod tests {
         count: None,
         bytes: None,
         quorum: None,
+        schedule: None,
         part_files_max: 10,
     };
 

@@ -258,6 +258,31 @@ impl State {
         }
     }
 
+    /// Waits for the next moment of the schedule, as long as there is something to close then.
+    pub(super) fn arm_schedule(&mut self, pool: &Pool) {
+        let Some(schedule) = &pool.policy.close.schedule else { return };
+        if self.schedule.is_none()
+            && self.open.values().any(|part| part.manifest.files > 0)
+            && let Some(due) = schedule.next(self.clock)
+        {
+            self.schedule = Some(due);
+            self.timers.insert((due, Timer::Schedule));
+        }
+    }
+
+    /// A moment of the schedule has come: all that is open becomes batches.
+    pub(super) fn close_scheduled(&mut self, emit: &mut Emit<'_>) {
+        self.schedule = None;
+        let Some(pool) = self.pool.take() else { return };
+        let filled =
+            |(window, part): (&Window, &Part)| (part.manifest.files > 0).then_some(*window);
+        let windows: Vec<Window> = self.open.iter().filter_map(filled).collect();
+        for window in windows {
+            self.close_part(&pool, window, CloseReason::Schedule, emit);
+        }
+        self.pool = Some(pool);
+    }
+
     /// The oldest closed window, once it is older than late files may be.
     pub(super) fn first_forgotten(&self, pool: &Pool) -> Option<(Window, u32)> {
         let (window, past) = self.past.first_key_value()?;

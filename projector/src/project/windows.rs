@@ -132,22 +132,28 @@ pub(crate) fn kind_text(kind: WindowKind) -> &'static str {
     match kind {
         WindowKind::Grid => "grid",
         WindowKind::Tumbling => "tumbling",
+        WindowKind::Days => "days",
     }
 }
 
 /// The window whose parts a row has.
 pub(crate) fn window(start: EffectiveAt, end: EffectiveAt, kind: &str) -> Window {
-    let kind = if kind == "tumbling" { WindowKind::Tumbling } else { WindowKind::Grid };
+    let kind = match kind {
+        "tumbling" => WindowKind::Tumbling,
+        "days" => WindowKind::Days,
+        _ => WindowKind::Grid,
+    };
     Window { start, end, kind }
 }
 
-const REASONS: [(CloseReason, &str); 8] = [
+const REASONS: [(CloseReason, &str); 9] = [
     (CloseReason::WindowEnd, "window-end"),
     (CloseReason::MaxWait, "max-wait"),
     (CloseReason::Count, "count"),
     (CloseReason::Bytes, "bytes"),
     (CloseReason::Quorum, "quorum"),
     (CloseReason::PartFull, "part-full"),
+    (CloseReason::Schedule, "schedule"),
     (CloseReason::Asked, "asked"),
     (CloseReason::Late, "late"),
 ];

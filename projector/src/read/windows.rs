@@ -134,6 +134,9 @@ fn closes_when(policy: &Policy, view: &WindowView) -> String {
         };
         whens.push(format!("{share} % of the {whom} have a file in it ({} now)", view.reported));
     }
+    if let Some(schedule) = &policy.close.schedule {
+        whens.push(format!("the schedule {} says so ({})", schedule.cron, schedule.zone.name));
+    }
     if let Some(latest) = view.closes_at_latest {
         whens.push(format!("it is {latest}, whoever is missing"));
     }

@@ -65,6 +65,8 @@ pub enum CloseReason {
     Quorum,
     /// It had as many files as a part may hold.
     PartFull,
+    /// The pool's schedule said so.
+    Schedule,
     /// A pool admin or the external server asked.
     Asked,
     /// Late files came into a window that had closed without a batch, or whose last part is full.

@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Close, Files, Late, LateMode, OnJoin, Policy, Quorum, QuorumOf, Times, Watermark, Windows, Work,
+    Close, Files, Late, LateMode, OnJoin, Policy, Quorum, QuorumOf, Schedule, Times, Watermark,
+    Windows, Work, Zone,
 };
 use crate::limit::Limits;
 use crate::name::MediaType;
@@ -36,6 +37,10 @@ pub struct PolicyAsk {
     pub quorum_permille: Option<u32>,
     /// Default `expected`.
     pub quorum_of: Option<QuorumOf>,
+    /// Five fields of cron. Default: none.
+    pub schedule: Option<Box<str>>,
+    /// A name of the IANA tz database. Default: UTC.
+    pub schedule_zone: Option<Box<str>>,
     /// 1–10,000. Default 10,000.
     pub part_files_max: Option<u32>,
     /// Default `amend`.
@@ -77,6 +82,11 @@ pub enum WindowsAsk {
         period_ms: Option<u64>,
         /// Default: 1970-01-01T00:00:00Z.
         origin: Option<EffectiveAt>,
+    },
+    /// Calendar days.
+    Days {
+        /// A name of the IANA tz database, such as `Europe/Berlin`. Default: UTC.
+        zone: Option<Box<str>>,
     },
 }
 
@@ -126,6 +136,9 @@ impl PolicyAsk {
                 period_ms: period_ms.unwrap_or(update_every_ms),
                 origin: origin.unwrap_or_default(),
             },
+            Some(WindowsAsk::Days { zone }) => {
+                Windows::Days { zone: checks.zone("/windows/zone", zone.as_deref()) }
+            }
         };
         let (shortest, longest) = (limits.period_ms_min, limits.period_ms_max);
         checks.within("/update_every_ms", update_every_ms, shortest, longest);
@@ -152,6 +165,7 @@ impl PolicyAsk {
                 count: self.count.map(|n| checks.within("/count", n, 1, PART_FILES_MAX)),
                 bytes: self.bytes.map(|n| checks.within("/bytes", n, 1, PART_BYTES_MAX)),
                 quorum: checks.quorum(self.quorum_permille, self.quorum_of),
+                schedule: checks.schedule(self.schedule, self.schedule_zone),
                 part_files_max: checks.within("/part_files_max", part_files_max, 1, PART_FILES_MAX),
             },
             late: Late {
@@ -190,6 +204,21 @@ impl PolicyAsk {
 }
 
 impl Checks {
+    fn zone(&mut self, pointer: &'static str, name: Option<&str>) -> Zone {
+        let name = name.unwrap_or("UTC");
+        Zone::named(name).unwrap_or_else(|| {
+            self.0.push(Fault { pointer, detail: format!("no time zone is called {name:?}") });
+            Zone { name: name.into(), tzdb: "".into(), offsets: Vec::new() }
+        })
+    }
+
+    fn schedule(&mut self, cron: Option<Box<str>>, zone: Option<Box<str>>) -> Option<Schedule> {
+        let cron = cron?;
+        let zone = self.zone("/schedule_zone", zone.as_deref());
+        let wrong = |detail| self.0.push(Fault { pointer: "/schedule", detail });
+        Schedule::parse(&cron, zone).map_err(wrong).ok()
+    }
+
     fn quorum(&mut self, permille: Option<u32>, of: Option<QuorumOf>) -> Option<Quorum> {
         let asked = permille.is_some() || of.is_some();
         let permille = self.within("/quorum_permille", permille.unwrap_or(1_000), 1, 1_000);

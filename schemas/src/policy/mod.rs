@@ -11,8 +11,12 @@ use crate::name::MediaType;
 use crate::time::{EffectiveAt, Window, WindowKind};
 
 mod ask;
+mod schedule;
+mod zone;
 
 pub use ask::{Fault, PolicyAsk, WindowsAsk};
+pub use schedule::Schedule;
+pub use zone::Zone;
 
 /// How effective time is cut into windows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -29,6 +33,11 @@ pub enum Windows {
         period_ms: u64,
         /// A moment at which a window starts.
         origin: EffectiveAt,
+    },
+    /// Calendar days of a zone, of 23 to 25 hours.
+    Days {
+        /// Whose days.
+        zone: Zone,
     },
 }
 
@@ -59,6 +68,9 @@ pub struct Close {
     /// Who must have reported for a part to close at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quorum: Option<Quorum>,
+    /// Moments at which all that is open closes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Schedule>,
     /// Most files in one part.
     pub part_files_max: u32,
 }
@@ -175,6 +187,7 @@ impl Windows {
     pub fn period_ms(&self) -> u64 {
         match self {
             Self::Grid { period_ms } | Self::Tumbling { period_ms, .. } => *period_ms,
+            Self::Days { .. } => 86_400_000,
         }
     }
 
@@ -186,6 +199,11 @@ impl Windows {
             }
             Self::Tumbling { period_ms, origin } => {
                 (WindowKind::Tumbling, *period_ms, origin.millis())
+            }
+            Self::Days { zone } => {
+                let (start, end) = zone.day(at.millis());
+                let [start, end] = [start, end].map(EffectiveAt::from_millis);
+                return Window { start, end, kind: WindowKind::Days };
             }
         };
         let period = i64::try_from(period_ms).unwrap_or(i64::MAX).max(1);

@@ -7,7 +7,7 @@ use schemas::digest::Digest;
 use schemas::event::{Closed, Derived, MemberRemoveRequested, Placement, TimerDue};
 use schemas::file::{REFERENCES_BYTES_MAX, manifest_digest};
 use schemas::id::{AccountId, BatchId, UploadId};
-use schemas::policy::{LateMode, Policy, QuorumOf};
+use schemas::policy::{LateMode, Policy, QuorumOf, WindowsAsk};
 use schemas::role::Role;
 
 use super::{BASE, OWNER, Telling, offer, policy};
@@ -25,7 +25,7 @@ fn said() -> impl Strategy<Value = Tale> {
 }
 
 /// How many rules there are.
-const RULES: u8 = 6;
+const RULES: u8 = 8;
 
 /// Rules by their number: each trigger and each mode is in one of them.
 fn rules(number: u8) -> Policy {
@@ -38,6 +38,8 @@ fn rules(number: u8) -> Policy {
             2 => (ask.quorum_permille, ask.quorum_of) = (Some(600), Some(QuorumOf::Active)),
             4 => ask.late = Some(LateMode::Next),
             5 => ask.late = Some(LateMode::Hold),
+            6 => ask.schedule = Some("*/2 * * * *".into()),
+            7 => ask.windows = Some(WindowsAsk::Days { zone: Some("Asia/Kolkata".into()) }),
             3 => (ask.quorum_permille, ask.count) = (Some(500), Some(4)),
             _ => (),
         }

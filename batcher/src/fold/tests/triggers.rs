@@ -1,10 +1,11 @@
 //! Parts that close before their window ends, each saying why and who is missing.
 
 use proptest::prelude::*;
-use schemas::event::MemberRemoveRequested;
+use schemas::event::{Derived, MemberRemoveRequested};
 use schemas::id::AccountId;
-use schemas::policy::{PolicyAsk, QuorumOf};
+use schemas::policy::{PolicyAsk, QuorumOf, WindowsAsk};
 use schemas::role::Role;
+use schemas::time::WindowKind;
 
 use super::{OWNER, Telling, policy};
 
@@ -73,6 +74,46 @@ fn those_who_leave_are_not_waited_for_and_do_not_count() {
     assert_eq!(said[2], "ready 0.1 r1 files 2 because quorum", "one of one");
     pool.add(5, &[Role::Contributor]);
     assert_eq!(pool.file(3, 1, 3_000), ["opened 0.2", "file 3 in 0.2 r1"]);
+}
+
+#[test]
+fn a_schedule_closes_what_is_open_by_the_clock_of_its_zone() {
+    // BASE is 10:00 UTC, 15:30 in Kolkata.
+    let mut pool = pool(2, |ask| {
+        ask.schedule = Some("31,41 15 * * *".into());
+        ask.schedule_zone = Some("Asia/Kolkata".into());
+        ask.windows = Some(WindowsAsk::Days { zone: None });
+    });
+    assert_eq!(pool.state.due(), None, "nothing to close, nothing to wait for");
+    pool.file(1, 1, 1_000);
+    let said = pool.timer();
+    assert!(said[1].ends_with("r1 files 1 because schedule missing 2"), "{said:?}");
+    assert_eq!(pool.clock, 60_000);
+    assert!(pool.file(2, 2, 2_000)[0].starts_with("opened"), "the next part");
+    let said = pool.timer();
+    assert!(said[1].ends_with("r1 files 1 because schedule missing 1"), "{said:?}");
+    assert_eq!(pool.clock, 660_000);
+}
+
+#[test]
+fn a_calendar_day_is_as_long_as_its_clocks_make_it() {
+    let mut pool = Telling::new(
+        1,
+        policy(|ask| ask.windows = Some(WindowsAsk::Days { zone: Some("Europe/Berlin".into()) })),
+    );
+    // BASE is 2026-11-21T10:00Z: the day began 11 hours before.
+    pool.at(1_000);
+    pool.file(1, 1, 1_000);
+    let window = pool.outputs.iter().find_map(|output| match &output.body {
+        Derived::WindowOpened(opened) => Some(opened.window),
+        _ => None,
+    });
+    let window = window.unwrap();
+    assert_eq!(window.start.to_string(), "2026-11-20T23:00:00.000Z");
+    assert_eq!(
+        (window.end.to_string().as_str(), window.kind),
+        ("2026-11-21T23:00:00.000Z", WindowKind::Days)
+    );
 }
 
 proptest! {

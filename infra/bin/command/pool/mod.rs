@@ -153,6 +153,7 @@ fn show(pool: &PoolView, session: &Session) -> anyhow::Result<()> {
         let windows = match &policy.windows {
             Windows::Grid { period_ms } => format!("grid of {}", spoken(*period_ms)),
             Windows::Tumbling { period_ms, .. } => format!("tumbling, {}", spoken(*period_ms)),
+            Windows::Days { zone } => format!("days in {}", zone.name),
         };
         [
             ("pool", pool.name.to_string()),
@@ -166,6 +167,7 @@ fn show(pool: &PoolView, session: &Session) -> anyhow::Result<()> {
             ("close at files", or_dash(policy.close.count)),
             ("close at bytes", or_dash(policy.close.bytes.map(bytes))),
             ("close at quorum", quorum(policy)),
+            ("close on schedule", or_dash(policy.close.schedule.as_ref().map(|s| &s.cron))),
             (
                 "late files",
                 format!("{}, up to {}", word(&policy.late.mode), spoken(policy.late.allowed_ms)),
