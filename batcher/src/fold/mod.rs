@@ -7,6 +7,7 @@ mod emit;
 mod files;
 mod held;
 mod members;
+mod minimum;
 mod page;
 mod quorum;
 mod seen;

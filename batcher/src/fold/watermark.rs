@@ -129,6 +129,7 @@ mod tests {
         bytes: None,
         quorum: None,
         schedule: None,
+        minimum: None,
         part_files_max: 10,
     };
 

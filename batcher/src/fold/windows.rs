@@ -57,7 +57,7 @@ impl Pool {
     }
 
     /// The moment of the log's clock at which it closes whoever is missing.
-    fn longest(&self, window: &Window) -> LogTime {
+    pub(super) fn longest(&self, window: &Window) -> LogTime {
         let bound = self.bound(window).millis();
         LogTime::from_millis(bound).plus(self.policy.close.max_wait_ms)
     }
@@ -80,9 +80,9 @@ impl State {
         file: &Arc<FileRef>,
         emit: &mut Emit<'_>,
     ) -> Placement {
-        let longest = pool.longest(&window);
+        let (longest, latest) = (pool.longest(&window), pool.latest(&window));
         let part = self.open.entry(window).or_insert_with(|| {
-            self.timers.insert((longest, Timer::MaxWait(window)));
+            self.timers.extend([longest, latest].map(|due| (due, Timer::MaxWait(window))));
             Part::new(pool, &window, 1)
         });
         if part.manifest.files == 0 {
@@ -91,7 +91,7 @@ impl State {
                 part: part.number,
                 batch: part.batch,
                 closes_at: pool.bound(&window),
-                closes_at_latest: longest,
+                closes_at_latest: latest,
             });
         }
         part.manifest.add(part.batch, Arc::clone(file), emit);
@@ -212,13 +212,19 @@ impl State {
     pub(super) fn end_window(&mut self, pool: &Pool, window: Window, emit: &mut Emit<'_>) {
         let Some(part) = self.open.remove(&window) else { return };
         let bound = pool.bound(&window);
-        self.timers.remove(&(pool.longest(&window), Timer::MaxWait(window)));
+        for due in [pool.longest(&window), pool.latest(&window)] {
+            self.timers.remove(&(due, Timer::MaxWait(window)));
+        }
         self.timers.remove(&(LogTime::from_millis(bound.millis()), Timer::WindowEnd(window)));
         let last_part = if part.manifest.files == 0 { part.number - 1 } else { part.number };
         self.past.insert(window, Past { last_part });
         if part.manifest.files > 0 {
             let clients = self.watermark.clients_reached(bound, &pool.policy.watermark);
-            let reason = if clients { CloseReason::WindowEnd } else { CloseReason::MaxWait };
+            let reason = match clients {
+                _ if pool.is_below_minimum(&part) => CloseReason::BelowMinimum,
+                true => CloseReason::WindowEnd,
+                false => CloseReason::MaxWait,
+            };
             self.become_batch(pool, window, part, reason, emit);
         }
     }
@@ -237,12 +243,6 @@ impl State {
         self.batches.insert(part.batch, batch);
         let missing = self.contributors().filter(|client| !part.clients.contains(client)).collect();
         self.make_ready(pool, part.batch, reason, missing, emit);
-    }
-
-    /// Windows whose bound the watermark has reached.
-    pub(super) fn first_ended(&self, pool: &Pool) -> Option<Window> {
-        let reached = self.watermark.at();
-        self.open.keys().copied().find(|window| reached >= pool.bound(window))
     }
 
     /// Arms the timer of a window's end where the clients are ahead of the log's clock: then the

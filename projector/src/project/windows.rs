@@ -146,9 +146,10 @@ pub(crate) fn window(start: EffectiveAt, end: EffectiveAt, kind: &str) -> Window
     Window { start, end, kind }
 }
 
-const REASONS: [(CloseReason, &str); 9] = [
+const REASONS: [(CloseReason, &str); 10] = [
     (CloseReason::WindowEnd, "window-end"),
     (CloseReason::MaxWait, "max-wait"),
+    (CloseReason::BelowMinimum, "below-minimum"),
     (CloseReason::Count, "count"),
     (CloseReason::Bytes, "bytes"),
     (CloseReason::Quorum, "quorum"),

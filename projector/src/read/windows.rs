@@ -10,7 +10,7 @@ use schemas::api::{Page, WindowState, WindowView};
 use schemas::event::MISSING_NAMED_MAX;
 use schemas::id::{AccountId, BatchId};
 use schemas::name::PoolName;
-use schemas::policy::{Policy, Quorum, QuorumOf};
+use schemas::policy::{Minimum, Policy, Quorum, QuorumOf};
 use schemas::role::Role;
 use schemas::route;
 
@@ -141,5 +141,11 @@ fn closes_when(policy: &Policy, view: &WindowView) -> String {
         whens.push(format!("it is {latest}, whoever is missing"));
     }
     whens.push("an admin or the external server asks".to_owned());
-    format!("when {}", whens.join(", or "))
+    let when = format!("when {}", whens.join(", or "));
+    match policy.close.minimum {
+        Some(Minimum { files, clients, .. }) => {
+            format!("{when}; with fewer than {files} files or {clients} clients it is held back")
+        }
+        None => when,
+    }
 }

@@ -57,6 +57,8 @@ pub enum CloseReason {
     WindowEnd,
     /// It had waited as long as the pool allows; someone is missing.
     MaxWait,
+    /// It had been held back for the pool's minimum as long as the pool allows.
+    BelowMinimum,
     /// It had as many files as the pool asks for.
     Count,
     /// It had as many bytes as the pool asks for.

@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Close, Files, Late, LateMode, OnJoin, Policy, Quorum, QuorumOf, Schedule, Times, Watermark,
-    Windows, Work, Zone,
+    Close, Files, Late, LateMode, Minimum, OnJoin, Policy, Quorum, QuorumOf, Schedule, Times,
+    Watermark, Windows, Work, Zone,
 };
 use crate::limit::Limits;
 use crate::name::MediaType;
@@ -37,6 +37,12 @@ pub struct PolicyAsk {
     pub quorum_permille: Option<u32>,
     /// Default `expected`.
     pub quorum_of: Option<QuorumOf>,
+    /// Default: none.
+    pub min_files: Option<u32>,
+    /// Default: none.
+    pub min_clients: Option<u32>,
+    /// At most half of `late_allowed_ms`. Default: a period.
+    pub min_wait_ms: Option<u64>,
     /// Five fields of cron. Default: none.
     pub schedule: Option<Box<str>>,
     /// A name of the IANA tz database. Default: UTC.
@@ -165,6 +171,13 @@ impl PolicyAsk {
                 count: self.count.map(|n| checks.within("/count", n, 1, PART_FILES_MAX)),
                 bytes: self.bytes.map(|n| checks.within("/bytes", n, 1, PART_BYTES_MAX)),
                 quorum: checks.quorum(self.quorum_permille, self.quorum_of),
+                minimum: checks.minimum(self.min_files, self.min_clients).map(
+                    |(files, clients)| {
+                        let wait_ms =
+                            self.min_wait_ms.unwrap_or(period.min(LATE_ALLOWED_MS_MAX / 2));
+                        Minimum { files, clients, wait_ms }
+                    },
+                ),
                 schedule: checks.schedule(self.schedule, self.schedule_zone),
                 part_files_max: checks.within("/part_files_max", part_files_max, 1, PART_FILES_MAX),
             },
@@ -219,6 +232,14 @@ impl Checks {
         Schedule::parse(&cron, zone).map_err(wrong).ok()
     }
 
+    /// Nothing where neither is asked for.
+    fn minimum(&mut self, files: Option<u32>, clients: Option<u32>) -> Option<(u32, u32)> {
+        let asked = files.is_some() || clients.is_some();
+        let files = self.within("/min_files", files.unwrap_or(1), 1, PART_FILES_MAX);
+        let clients = self.within("/min_clients", clients.unwrap_or(1), 1, PART_FILES_MAX);
+        asked.then_some((files, clients))
+    }
+
     fn quorum(&mut self, permille: Option<u32>, of: Option<QuorumOf>) -> Option<Quorum> {
         let asked = permille.is_some() || of.is_some();
         let permille = self.within("/quorum_permille", permille.unwrap_or(1_000), 1, 1_000);
@@ -231,6 +252,9 @@ impl Checks {
         self.within("/grace_ms", policy.close.grace_ms, 0, longest);
         self.within("/max_wait_ms", policy.close.max_wait_ms, 0, longest.saturating_mul(2));
         self.within("/late_allowed_ms", policy.late.allowed_ms, 0, LATE_ALLOWED_MS_MAX);
+        if let Some(minimum) = policy.close.minimum {
+            self.within("/min_wait_ms", minimum.wait_ms, 0, policy.late.allowed_ms / 2);
+        }
         self.within("/late_debounce_ms", policy.late.debounce_ms, 0, DAY_MS);
         self.within("/max_future_ms", policy.times.max_future_ms, 0, DAY_MS);
         self.within("/clamp_ms", policy.times.clamp_ms, 0, DAY_MS);

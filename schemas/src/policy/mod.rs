@@ -71,6 +71,9 @@ pub struct Close {
     /// Moments at which all that is open closes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<Schedule>,
+    /// What a window must have to close at its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minimum: Option<Minimum>,
     /// Most files in one part.
     pub part_files_max: u32,
 }
@@ -82,6 +85,17 @@ pub struct Quorum {
     pub permille: u32,
     /// Of whom.
     pub of: QuorumOf,
+}
+
+/// What a window must have to close at its end; below it is held back, and still takes files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Minimum {
+    /// Files.
+    pub files: u32,
+    /// Clients with a file in it.
+    pub clients: u32,
+    /// How long after it should have closed it is held back; then it closes with what it has.
+    pub wait_ms: u64,
 }
 
 /// Whom a quorum is a share of.

@@ -25,7 +25,7 @@ fn said() -> impl Strategy<Value = Tale> {
 }
 
 /// How many rules there are.
-const RULES: u8 = 8;
+const RULES: u8 = 9;
 
 /// Rules by their number: each trigger and each mode is in one of them.
 fn rules(number: u8) -> Policy {
@@ -38,6 +38,7 @@ fn rules(number: u8) -> Policy {
             2 => (ask.quorum_permille, ask.quorum_of) = (Some(600), Some(QuorumOf::Active)),
             4 => ask.late = Some(LateMode::Next),
             5 => ask.late = Some(LateMode::Hold),
+            8 => (ask.min_files, ask.min_clients) = (Some(3), Some(2)),
             6 => ask.schedule = Some("*/2 * * * *".into()),
             7 => ask.windows = Some(WindowsAsk::Days { zone: Some("Asia/Kolkata".into()) }),
             3 => (ask.quorum_permille, ask.count) = (Some(500), Some(4)),

@@ -77,6 +77,49 @@ fn those_who_leave_are_not_waited_for_and_do_not_count() {
 }
 
 #[test]
+fn a_window_below_its_minimum_is_held_back_and_still_takes_files() {
+    let mut pool = pool(2, |ask| {
+        (ask.min_files, ask.min_clients) = (Some(2), Some(2));
+        ask.min_wait_ms = Some(300_000);
+    });
+    pool.file(1, 1, 1_000);
+    pool.file(2, 1, 2_000);
+    pool.at(200_000);
+    assert_eq!(
+        pool.file(3, 1, 200_000),
+        ["opened 3.1", "file 3 in 3.1 r1"],
+        "it would have closed"
+    );
+    let said = pool.file(4, 2, 3_000);
+    assert_eq!(said[0], "file 4 in 0.1 r1", "not late");
+    assert_eq!(said[2], "ready 0.1 r1 files 3 because window-end");
+}
+
+#[test]
+fn what_stays_below_its_minimum_closes_in_the_end() {
+    let mut pool = pool(2, |ask| (ask.min_files, ask.min_wait_ms) = (Some(2), Some(300_000)));
+    pool.file(1, 1, 1_000);
+    assert_eq!(pool.timer(), [""; 0], "the longest wait is over, and it is held back");
+    assert_eq!(pool.clock, 130_000);
+    assert_eq!(pool.timer()[1], "ready 0.1 r1 files 1 because below-minimum missing 2");
+    assert_eq!(pool.clock, 430_000);
+    assert_eq!(pool.file(2, 2, 2_000), ["file 2 in 0.1 r2 late"], "it has closed");
+}
+
+#[test]
+fn no_more_than_a_hundred_windows_are_held_back() {
+    let mut pool = pool(1, |ask| (ask.min_files, ask.min_wait_ms) = (Some(2), Some(86_400_000)));
+    let closed = |said: Vec<String>| said.iter().any(|line| line.contains("below-minimum"));
+    for minute in 0..150_i64 {
+        let at = minute * 60_000 + 1_000;
+        pool.at(at);
+        let closes = closed(pool.file(u128::try_from(minute).unwrap() + 1, 1, at));
+        // The newest two are not over yet.
+        assert_eq!(closes, minute > 101, "minute {minute}");
+    }
+}
+
+#[test]
 fn a_schedule_closes_what_is_open_by_the_clock_of_its_zone() {
     // BASE is 10:00 UTC, 15:30 in Kolkata.
     let mut pool = pool(2, |ask| {
