@@ -110,6 +110,15 @@ pub enum UploadState {
     Discarded,
 }
 
+/// `POST /v1/pools/{pool}/uploads/{upload}/release`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReleaseUpload {
+    /// The time it shall be grouped by, at most the log's clock. Default: its own.
+    #[serde(default)]
+    pub effective_at: Option<EffectiveAt>,
+}
+
 /// One upload in a client's history.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UploadView {
