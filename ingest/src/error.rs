@@ -171,6 +171,7 @@ fn asked(refusal: Refusal) -> Code {
         Refusal::MembersFull => Code::MembersFull,
         Refusal::TokensFull => Code::TokensFull,
         Refusal::NoOpenWindow => Code::NoOpenWindow,
+        Refusal::NotHeld => Code::NotHeld,
     }
 }
 

@@ -21,7 +21,7 @@ use crate::error::Error;
 use crate::state::State;
 
 /// The fold that a new pool starts under.
-const SEMANTICS: u32 = 1;
+const SEMANTICS: u32 = 2;
 /// How long the holder of a name may take to show in the directory.
 const HOLDER_WAIT: Duration = Duration::from_secs(2);
 

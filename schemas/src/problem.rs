@@ -86,6 +86,8 @@ codes! {
         "Nothing to do: the work was done by another worker.";
     NoOpenWindow "no-open-window" 409 "no window with files in it is open",
         "Nothing to do: send files first.";
+    NotHeld "not-held" 409 "no such upload is held",
+        "It was released or discarded before, or was never held.";
     LastOwner "last-owner" 409 "the last owner of a pool cannot leave it",
         "Make another member an owner first.";
     MembersFull "members-full" 409 "the pool has as many members as it may have",

@@ -135,6 +135,8 @@ pub enum Act {
     ManageMembers,
     /// Close a window now.
     CloseWindow,
+    /// Release or discard held files.
+    DecideHeld,
     /// Send files.
     Upload,
     /// See an upload's status.
@@ -191,6 +193,7 @@ pub const RULES: &[Rule] = &[
     rule(Act::ReadMembers, RoleSet::of(&[OWNER, ADMIN, PROCESSOR, ANALYST]), NONE, true),
     rule(Act::ManageMembers, RoleSet::of(&[OWNER, ADMIN]), NONE, true),
     rule(Act::CloseWindow, RoleSet::of(&[OWNER, ADMIN, PROCESSOR]), NONE, false),
+    rule(Act::DecideHeld, RoleSet::of(&[OWNER, ADMIN]), NONE, false),
     rule(Act::Upload, RoleSet::of(&[CONTRIBUTOR]), NONE, false),
     rule(Act::ReadUpload, RoleSet::of(&[OWNER, ADMIN, PROCESSOR, ANALYST]), ALL, true),
     rule(Act::FetchUpload, RoleSet::of(&[OWNER, ADMIN]), ALL, true),

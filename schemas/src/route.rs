@@ -80,6 +80,8 @@ routes! {
     UPLOAD = Write Post "/v1/pools/{pool}/uploads" Upload "Sends one file as the body.";
     UPDATE = Write Post "/v1/pools/{pool}/updates" Upload "Sends many files with a time each, all or none (multipart/form-data).";
     READ_UPLOAD = Read Get "/v1/pools/{pool}/uploads/{upload}" ReadUpload "Where an upload is now.";
+    RELEASE_UPLOAD = Write Post "/v1/pools/{pool}/uploads/{upload}/release" DecideHeld "Has a held file grouped, by its own time or another.";
+    DISCARD_UPLOAD = Write Post "/v1/pools/{pool}/uploads/{upload}/discard" DecideHeld "Has a held file never be grouped.";
     FETCH_UPLOAD = Read Get "/v1/pools/{pool}/uploads/{upload}/content" FetchUpload "An upload's bytes.";
     READ_HISTORY = Read Get "/v1/pools/{pool}/clients/{client}/history" ReadHistory "A client's uploads, newest first.";
     CLIENT_HISTORY = Read Get "/client/history/{client}" SignedIn "A client's uploads in all pools the caller may see, newest first.";

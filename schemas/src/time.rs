@@ -116,6 +116,8 @@ pub enum WindowKind {
     Grid,
     /// From each multiple of the period to the next.
     Tumbling,
+    /// A calendar day.
+    Days,
 }
 
 impl fmt::Display for WindowKind {
@@ -123,6 +125,7 @@ impl fmt::Display for WindowKind {
         f.write_str(match self {
             Self::Grid => "grid",
             Self::Tumbling => "tumbling",
+            Self::Days => "days",
         })
     }
 }

@@ -9,6 +9,7 @@ use schemas::event::{
 };
 use schemas::file::FileRef;
 use schemas::id::UpdateId;
+use schemas::policy::LateMode;
 use schemas::role::Role;
 use schemas::time::{LogTime, StoredAt, Window};
 
@@ -82,16 +83,23 @@ impl State {
             let file = Arc::new(file);
             let held = self.hold(pool, &file, &window, stored_at);
             let placed = match held {
-                Some(reason) => Placement::Held { reason, window },
-                None if !self.is_late(pool, &window) => self.add(pool, window, &file, emit),
+                Some(reason) => {
+                    self.held.remember(&file);
+                    Placement::Held { reason, window }
+                }
+                None if !self.is_late(pool, &window) => self.add(pool, window, None, &file, emit),
                 None if planted(Bug::LateDropped) => continue,
+                None if pool.policy.late.mode == LateMode::Next => {
+                    self.add_next(pool, window, &file, emit)
+                }
                 None => self.add_late(pool, window, &file, emit),
             };
             if held.is_none() {
                 newest = newest.max(Some((file.effective_at, file.client)));
             }
+            let filled = placed.window();
             emit.say(FilePlaced { file, update, placed });
-            self.close_if_full(pool, window, emit);
+            self.close_if_full(pool, filled, emit);
         }
         if let Some((newest, client)) = newest {
             self.watermark.report(client, newest, self.clock);
@@ -109,6 +117,7 @@ impl State {
         let end = LogTime::from_millis(window.end.millis());
         let stored_at = LogTime::from_millis(stored_at.millis());
         let too_late = self.clock.since(end) > pool.policy.late.allowed_ms;
+        let holds = pool.policy.late.mode == LateMode::Hold;
         if !self.has_role(file.client, Role::Contributor) {
             Some(HeldReason::SenderNotAContributor)
         } else if file.quarantined {
@@ -117,6 +126,8 @@ impl State {
             Some(HeldReason::StoredLongAgo)
         } else if too_late && self.is_late(pool, window) {
             Some(HeldReason::TooLate)
+        } else if holds && self.is_late(pool, window) {
+            Some(HeldReason::Late)
         } else {
             None
         }

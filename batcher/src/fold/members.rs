@@ -72,9 +72,10 @@ impl State {
         if self.is_last_owner(ask.account) {
             return emit.refuse(Refusal::LastOwner);
         }
-        if self.members.remove(&ask.account).is_none() {
+        let Some(member) = self.members.remove(&ask.account) else {
             return emit.refuse(Refusal::NoMember);
-        }
+        };
+        self.contributors -= u32::from(member.roles.has(Role::Contributor));
         self.watermark.forget(ask.account);
         emit.say(MemberRemoved { account: ask.account });
     }
@@ -140,6 +141,9 @@ impl State {
         emit: &mut Emit<'_>,
     ) {
         let before = self.members.insert(account, Member { roles });
+        let was = before.is_some_and(|member| member.roles.has(Role::Contributor));
+        self.contributors += u32::from(roles.has(Role::Contributor));
+        self.contributors -= u32::from(was);
         if !roles.has(Role::Contributor) {
             self.watermark.forget(account);
         }

@@ -5,8 +5,11 @@
 
 mod emit;
 mod files;
+mod held;
 mod members;
+mod minimum;
 mod page;
+mod quorum;
 mod seen;
 mod settle;
 mod watermark;
@@ -25,6 +28,7 @@ use schemas::wire::Cause;
 use serde::{Deserialize, Serialize};
 
 use emit::Emit;
+use held::Held;
 use members::{Member, Token};
 use seen::Seen;
 use watermark::Watermark;
@@ -32,7 +36,10 @@ use windows::{Part, Past};
 use work::Batch;
 
 /// The newest rules this program knows. A pool that was raised beyond them halts.
-pub const SEMANTICS: u32 = 1;
+///
+/// 1: the first. 2: the same, and policies may say what a program that knows only 1 would not
+/// see; a log of 1 says none of it and folds as it did.
+pub const SEMANTICS: u32 = 2;
 
 /// One event, at its place in the pool's one order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,8 +76,12 @@ pub struct State {
     /// The first event not folded.
     next: Offset,
     members: BTreeMap<AccountId, Member>,
+    /// How many of them are contributors.
+    contributors: u32,
     tokens: BTreeMap<TokenId, Token>,
     seen: Seen,
+    /// Files held for an admin.
+    held: Held,
     watermark: Watermark,
     /// Windows that take files, each with its open part.
     open: BTreeMap<Window, Part>,
@@ -86,6 +97,8 @@ pub struct State {
     /// Leases that are held, by their claim.
     leases: BTreeMap<ClaimId, BatchId>,
     timers: BTreeSet<(LogTime, Timer)>,
+    /// The moment of the schedule that is waited for.
+    schedule: Option<LogTime>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -158,6 +171,8 @@ impl State {
             Event::JoinTokenIssueRequested(ask) => self.issue_token(&ask, emit),
             Event::UploadReceived(received) => self.receive(received, emit),
             Event::UpdateReceived(update) => self.receive_update(update, emit),
+            Event::UploadReleaseRequested(ask) => self.release(ask, emit),
+            Event::UploadDiscardRequested(ask) => self.discard(&ask, emit),
             Event::WindowCloseAsked(ask) => self.close_asked(&ask, emit),
             Event::ClaimRequested(claim) => self.claim(&claim, emit),
             Event::LeaseRenewed(renewal) => self.renew(&renewal, emit),

@@ -53,7 +53,8 @@ impl Seen {
     }
 }
 
-fn mark_of(sha256: &Digest) -> u64 {
+/// What is remembered of a content: the first bytes of its digest.
+pub(super) fn mark_of(sha256: &Digest) -> u64 {
     sha256.bytes().first_chunk().copied().map_or(0, u64::from_be_bytes)
 }
 

@@ -1,6 +1,6 @@
 //! What the passing of time decides: windows that end, timers that fire, what is forgotten.
 
-use schemas::event::{BatchFailed, ExpiryReason, Timer, TimerDue};
+use schemas::event::{BatchFailed, CloseReason, ExpiryReason, Timer, TimerDue};
 use schemas::id::BatchId;
 use schemas::time::Window;
 
@@ -16,7 +16,11 @@ impl State {
         while let Some(window) = self.first_ended(&pool) {
             self.end_window(&pool, window, emit);
         }
+        while let Some(window) = self.first_with_quorum(&pool) {
+            self.close_part(&pool, window, CloseReason::Quorum, emit);
+        }
         self.arm_ends(&pool);
+        self.arm_schedule(&pool);
         while let Some((window, parts)) = self.first_forgotten(&pool)
             && self.forget(&pool, window, parts, emit)
         {}
@@ -31,6 +35,7 @@ impl State {
         }
         match due.timer {
             Timer::WindowEnd(_) | Timer::MaxWait(_) => {}
+            Timer::Schedule => self.close_scheduled(emit),
             Timer::Debounce(batch) => self.amend(batch, emit),
             Timer::Confirm(batch) => self.expire(batch, ExpiryReason::Unconfirmed, emit),
             Timer::Lease(batch) => self.expire(batch, ExpiryReason::Expired, emit),

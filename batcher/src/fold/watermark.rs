@@ -50,6 +50,11 @@ impl Watermark {
         u32::try_from(self.active.len()).unwrap_or(u32::MAX)
     }
 
+    /// Whether this contributor was active of late.
+    pub(super) fn is_active(&self, client: AccountId) -> bool {
+        self.active.contains_key(&client)
+    }
+
     /// Whether the clients themselves have reached `bound`, whatever the clock says.
     pub(super) fn clients_reached(&self, bound: EffectiveAt, rules: &Rules) -> bool {
         self.reached.minus(rules.disorder_ms) >= bound
@@ -117,8 +122,16 @@ impl Watermark {
 mod tests {
     use super::*;
 
-    const CLOSE: Close =
-        Close { grace_ms: 0, max_wait_ms: 10_000, count: None, part_files_max: 10 };
+    const CLOSE: Close = Close {
+        grace_ms: 0,
+        max_wait_ms: 10_000,
+        count: None,
+        bytes: None,
+        quorum: None,
+        schedule: None,
+        minimum: None,
+        part_files_max: 10,
+    };
 
     fn rules(quantile_permille: u32) -> Rules {
         Rules { quantile_permille, disorder_ms: 100, activity_ms: 60_000 }

@@ -25,8 +25,8 @@ pub(super) struct Part {
     /// Counted from 1.
     number: u32,
     batch: BatchId,
-    manifest: Manifest,
-    clients: Clients,
+    pub(super) manifest: Manifest,
+    pub(super) clients: Clients,
     /// Whether the timer of its end is armed.
     end_armed: bool,
 }
@@ -57,7 +57,7 @@ impl Pool {
     }
 
     /// The moment of the log's clock at which it closes whoever is missing.
-    fn longest(&self, window: &Window) -> LogTime {
+    pub(super) fn longest(&self, window: &Window) -> LogTime {
         let bound = self.bound(window).millis();
         LogTime::from_millis(bound).plus(self.policy.close.max_wait_ms)
     }
@@ -70,17 +70,19 @@ impl State {
             && (self.past.contains_key(window) || self.watermark.at() >= pool.bound(window))
     }
 
-    /// Puts a file into the open part of its window.
+    /// Puts a file into the open part of a window: its own, or the next one where `falls_in`
+    /// names its own.
     pub(super) fn add(
         &mut self,
         pool: &Pool,
         window: Window,
+        falls_in: Option<Window>,
         file: &Arc<FileRef>,
         emit: &mut Emit<'_>,
     ) -> Placement {
-        let longest = pool.longest(&window);
+        let (longest, latest) = (pool.longest(&window), pool.latest(&window));
         let part = self.open.entry(window).or_insert_with(|| {
-            self.timers.insert((longest, Timer::MaxWait(window)));
+            self.timers.extend([longest, latest].map(|due| (due, Timer::MaxWait(window))));
             Part::new(pool, &window, 1)
         });
         if part.manifest.files == 0 {
@@ -89,7 +91,7 @@ impl State {
                 part: part.number,
                 batch: part.batch,
                 closes_at: pool.bound(&window),
-                closes_at_latest: longest,
+                closes_at_latest: latest,
             });
         }
         part.manifest.add(part.batch, Arc::clone(file), emit);
@@ -99,11 +101,28 @@ impl State {
             part: part.number,
             batch: part.batch,
             revision: 1,
-            late: false,
+            late: falls_in.is_some(),
+            falls_in,
             part_files: part.manifest.files,
             part_bytes: part.manifest.bytes,
             part_clients: u32::try_from(part.clients.len()).unwrap_or(u32::MAX),
         }
+    }
+
+    /// Puts a late file into the next window that is open.
+    pub(super) fn add_next(
+        &mut self,
+        pool: &Pool,
+        falls_in: Window,
+        file: &Arc<FileRef>,
+        emit: &mut Emit<'_>,
+    ) -> Placement {
+        let reached = self.watermark.at().minus(pool.policy.close.grace_ms);
+        let mut next = pool.policy.windows.of(reached);
+        while self.is_late(pool, &next) && next.end > reached {
+            next = pool.policy.windows.of(next.end);
+        }
+        self.add(pool, next, Some(falls_in), file, emit)
     }
 
     /// Gathers a late file for the next revision of its window's last part, or for a part of its
@@ -138,18 +157,22 @@ impl State {
             batch: id,
             revision: batch.revision + 1,
             late: true,
+            falls_in: None,
             part_files: batch.manifest.files,
             part_bytes: batch.manifest.bytes,
             part_clients: batch.reported,
         }
     }
 
-    /// Closes the open part of a window if it has as many files as it may.
+    /// Closes the open part of a window if it has as many files or bytes as it may.
     pub(super) fn close_if_full(&mut self, pool: &Pool, window: Window, emit: &mut Emit<'_>) {
-        let files = self.open.get(&window).map_or(0, |part| part.manifest.files);
+        let Some(Part { manifest, .. }) = self.open.get(&window) else { return };
+        let (files, bytes) = (manifest.files, manifest.bytes);
         let close = &pool.policy.close;
         if close.count.is_some_and(|count| files >= count) {
             self.close_part(pool, window, CloseReason::Count, emit);
+        } else if close.bytes.is_some_and(|most| bytes >= most) {
+            self.close_part(pool, window, CloseReason::Bytes, emit);
         } else if files >= close.part_files_max {
             self.close_part(pool, window, CloseReason::PartFull, emit);
         }
@@ -172,7 +195,7 @@ impl State {
     }
 
     /// The open part becomes a batch; the window goes on with its next part.
-    fn close_part(
+    pub(super) fn close_part(
         &mut self,
         pool: &Pool,
         window: Window,
@@ -189,13 +212,19 @@ impl State {
     pub(super) fn end_window(&mut self, pool: &Pool, window: Window, emit: &mut Emit<'_>) {
         let Some(part) = self.open.remove(&window) else { return };
         let bound = pool.bound(&window);
-        self.timers.remove(&(pool.longest(&window), Timer::MaxWait(window)));
+        for due in [pool.longest(&window), pool.latest(&window)] {
+            self.timers.remove(&(due, Timer::MaxWait(window)));
+        }
         self.timers.remove(&(LogTime::from_millis(bound.millis()), Timer::WindowEnd(window)));
         let last_part = if part.manifest.files == 0 { part.number - 1 } else { part.number };
         self.past.insert(window, Past { last_part });
         if part.manifest.files > 0 {
             let clients = self.watermark.clients_reached(bound, &pool.policy.watermark);
-            let reason = if clients { CloseReason::WindowEnd } else { CloseReason::MaxWait };
+            let reason = match clients {
+                _ if pool.is_below_minimum(&part) => CloseReason::BelowMinimum,
+                true => CloseReason::WindowEnd,
+                false => CloseReason::MaxWait,
+            };
             self.become_batch(pool, window, part, reason, emit);
         }
     }
@@ -216,12 +245,6 @@ impl State {
         self.make_ready(pool, part.batch, reason, missing, emit);
     }
 
-    /// Windows whose bound the watermark has reached.
-    pub(super) fn first_ended(&self, pool: &Pool) -> Option<Window> {
-        let reached = self.watermark.at();
-        self.open.keys().copied().find(|window| reached >= pool.bound(window))
-    }
-
     /// Arms the timer of a window's end where the clients are ahead of the log's clock: then the
     /// passing of time alone will close it. Elsewhere no timer would help, and none is written.
     pub(super) fn arm_ends(&mut self, pool: &Pool) {
@@ -233,6 +256,31 @@ impl State {
                 self.timers.insert((due, Timer::WindowEnd(*window)));
             }
         }
+    }
+
+    /// Waits for the next moment of the schedule, as long as there is something to close then.
+    pub(super) fn arm_schedule(&mut self, pool: &Pool) {
+        let Some(schedule) = &pool.policy.close.schedule else { return };
+        if self.schedule.is_none()
+            && self.open.values().any(|part| part.manifest.files > 0)
+            && let Some(due) = schedule.next(self.clock)
+        {
+            self.schedule = Some(due);
+            self.timers.insert((due, Timer::Schedule));
+        }
+    }
+
+    /// A moment of the schedule has come: all that is open becomes batches.
+    pub(super) fn close_scheduled(&mut self, emit: &mut Emit<'_>) {
+        self.schedule = None;
+        let Some(pool) = self.pool.take() else { return };
+        let filled =
+            |(window, part): (&Window, &Part)| (part.manifest.files > 0).then_some(*window);
+        let windows: Vec<Window> = self.open.iter().filter_map(filled).collect();
+        for window in windows {
+            self.close_part(&pool, window, CloseReason::Schedule, emit);
+        }
+        self.pool = Some(pool);
     }
 
     /// The oldest closed window, once it is older than late files may be.

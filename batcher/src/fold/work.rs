@@ -121,7 +121,7 @@ impl State {
         mut missing: Vec<AccountId>,
         emit: &mut Emit<'_>,
     ) {
-        let expected = u32::try_from(self.contributors().count()).unwrap_or(u32::MAX);
+        let expected = self.contributors;
         let (watermark, active) = (self.watermark.at(), self.watermark.active());
         let Some(batch) = self.batches.get_mut(&id) else { return };
         batch.manifest.flush(id, emit);

@@ -2,9 +2,9 @@
 
 use schemas::api::{
     AddMember, CloseWindow, CreatePool, IssueToken, IssuedToken, Join, MemberView, Page, PoolView,
-    WindowView,
+    ReleaseUpload, WindowView,
 };
-use schemas::id::AccountId;
+use schemas::id::{AccountId, UploadId};
 use schemas::name::PoolName;
 use schemas::role::RoleSet;
 use schemas::route;
@@ -39,6 +39,22 @@ impl Client {
     /// a repeat finds nothing to do.
     pub async fn close_window(&self, pool: &PoolName, at: Option<EffectiveAt>) -> Result<()> {
         self.pool_call(route::CLOSE_WINDOW, pool, &[]).json(&CloseWindow { at }).done().await
+    }
+
+    /// Has a held file grouped: by `at`, or by its own time.
+    pub async fn release(
+        &self,
+        pool: &PoolName,
+        upload: UploadId,
+        at: Option<EffectiveAt>,
+    ) -> Result<()> {
+        let ask = ReleaseUpload { effective_at: at };
+        self.pool_call(route::RELEASE_UPLOAD, pool, &[&upload]).json(&ask).done().await
+    }
+
+    /// Has a held file never be grouped.
+    pub async fn discard(&self, pool: &PoolName, upload: UploadId) -> Result<()> {
+        self.pool_call(route::DISCARD_UPLOAD, pool, &[&upload]).done().await
     }
 
     /// Who belongs to a pool.

@@ -3,6 +3,7 @@
 mod accounts;
 mod acks;
 mod headers;
+mod held;
 mod members;
 mod oauth;
 mod pools;
@@ -32,6 +33,8 @@ pub fn routes(state: State) -> Routes {
         .mount(route::JOIN, members::join)
         .mount(route::UPLOAD, uploads::upload)
         .mount(route::UPDATE, uploads::update)
+        .mount(route::RELEASE_UPLOAD, held::release)
+        .mount(route::DISCARD_UPLOAD, held::discard)
         .mount(route::CLAIM, work::claim)
         .mount(route::RENEW, work::renew)
         .mount(route::FAIL, work::fail)

@@ -148,6 +148,9 @@ impl Pool {
             Event::UpdateReceived(update) => {
                 update.items.into_iter().map(|file| self.place(file)).collect()
             }
+            Event::UploadReleaseRequested(_) | Event::UploadDiscardRequested(_) => {
+                vec![refused(Refusal::NotHeld)]
+            }
             Event::WindowCloseAsked(_) => vec![self.close()],
             Event::ClaimRequested(ask) => vec![self.claim(ask.claim, ask.worker, ask.deadline, at)],
             Event::LeaseRenewed(ask) => vec![match self.held(ask.batch, ask.epoch) {

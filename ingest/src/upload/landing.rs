@@ -72,7 +72,9 @@ impl State {
 
 fn landing(policy: &Policy, file: &FileRef, window: Window, part: Option<KnownPart>) -> Landing {
     let closes_at = window.end.plus(policy.close.grace_ms);
-    let closes_at_latest = LogTime::from_millis(closes_at.millis()).plus(policy.close.max_wait_ms);
+    let held_back_ms = policy.close.minimum.map_or(0, |minimum| minimum.wait_ms);
+    let closes_at_latest =
+        LogTime::from_millis(closes_at.millis()).plus(policy.close.max_wait_ms).plus(held_back_ms);
     let over = file.received_at.millis() >= closes_at_latest.millis();
     Landing {
         window,

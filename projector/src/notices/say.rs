@@ -72,6 +72,11 @@ fn notice(
             let notice = Notice::Accepted { upload, name, placed: placed.placed.clone() };
             (Audience::Member(placed.file.client), "accepted", notice)
         }
+        Derived::FileReleased(released) => {
+            let (upload, name) = (released.file.upload, released.file.name.clone());
+            let notice = Notice::Accepted { upload, name, placed: released.placed.clone() };
+            (Audience::Member(released.file.client), "accepted", notice)
+        }
         Derived::UploadRefused(refused) => {
             let notice = Notice::Refused { upload: refused.upload };
             (Audience::Member(refused.client), "refused", notice)
@@ -121,8 +126,16 @@ mod tests {
             names.push(lines[1].strip_prefix("event: ").unwrap().to_owned());
             assert_eq!(told.farewell, lines[1] == "event: removed");
         }
-        let expected =
-            ["accepted", "refused", "batch", "batch", "batch-failed", "removed", "result"];
+        let expected = [
+            "accepted",
+            "accepted",
+            "refused",
+            "batch",
+            "batch",
+            "batch-failed",
+            "removed",
+            "result",
+        ];
         assert_eq!(names, expected);
     }
 }

@@ -4,7 +4,7 @@ use infra::row;
 use infra::table::Row as _;
 use infra::views::{View, Writes};
 use schemas::digest::Digest;
-use schemas::event::{Derived, FilePlaced, HeldReason, Placement};
+use schemas::event::{Derived, FilePlaced, FileReleased, HeldReason, Placement};
 use schemas::file::FileRef;
 use schemas::id::{AccountId, BatchId, UpdateId, UploadId};
 use schemas::name::{FileName, MediaType, ObjectKey, PoolName};
@@ -50,22 +50,89 @@ row! {
     HistoryWeekRow in "client_history_week" (pool: PoolName, client: AccountId; week: i64 = Desc) {}
 }
 
+row! {
+    /// Where a file is that was held when it came.
+    UploadMovedRow in "upload_moved" (upload: UploadId) {
+        effective_at: Option<EffectiveAt>,
+        window_start: Option<EffectiveAt>,
+        window_end: Option<EffectiveAt>,
+        window_kind: Option<Box<str>>,
+        late: bool,
+        batch: Option<BatchId>,
+        revision: Option<u32>,
+    }
+}
+
+/// What a history says of a held file that was discarded.
+pub(crate) const DISCARDED: &str = "discarded";
+
 /// The projection.
 pub(super) const PROJECTION: Projection = Projection {
     view: View { name: "files", version: 1 },
     source: Source::Batches,
-    tables: &[UploadRow::TABLE, HistoryRow::TABLE, HistoryWeekRow::TABLE],
+    tables: &[UploadRow::TABLE, HistoryRow::TABLE, HistoryWeekRow::TABLE, UploadMovedRow::TABLE],
     fold,
 };
 
 fn fold(seen: &Seen<'_>, writes: &mut Writes) {
-    let Said::Derived(Derived::FilePlaced(placed)) = seen.said else { return };
+    let placed = match seen.said {
+        Said::Derived(Derived::FilePlaced(placed)) => placed,
+        Said::Derived(Derived::FileReleased(released)) => {
+            return writes.upsert(released_row(released), seen.stamp_us);
+        }
+        Said::Derived(Derived::FileDiscarded(discarded)) => {
+            return writes.upsert(moved_row(discarded.upload), seen.stamp_us);
+        }
+        _ => return,
+    };
     let FileRef { upload, client, .. } = *placed.file;
     let week = week_of(seen.at.millis());
     let pool = || seen.pool.clone();
     writes.upsert(UploadRow { upload, pool: pool(), client, at: seen.at }, seen.stamp_us);
     writes.upsert(history(seen, placed, week), seen.stamp_us);
     writes.upsert(HistoryWeekRow { pool: pool(), client, week }, seen.stamp_us);
+}
+
+fn moved_row(upload: UploadId) -> UploadMovedRow {
+    UploadMovedRow {
+        upload,
+        effective_at: None,
+        window_start: None,
+        window_end: None,
+        window_kind: None,
+        late: false,
+        batch: None,
+        revision: None,
+    }
+}
+
+fn released_row(released: &FileReleased) -> UploadMovedRow {
+    let FileReleased { file, placed, .. } = released;
+    let mut row = moved_row(file.upload);
+    if let Placement::Window { window, batch, revision, late, .. } = placed {
+        row.effective_at = Some(file.effective_at);
+        row.window_start = Some(window.start);
+        row.window_end = Some(window.end);
+        row.window_kind = Some(kind_text(window.kind).into());
+        (row.late, row.batch, row.revision) = (*late, Some(*batch), Some(*revision));
+    }
+    row
+}
+
+impl HistoryRow {
+    /// As it is since an admin has decided on it.
+    pub(crate) fn moved(mut self, row: UploadMovedRow) -> Self {
+        let window = (row.window_start, row.window_end, row.window_kind);
+        let (Some(start), Some(end), Some(kind)) = window else {
+            self.held = Some(DISCARDED.into());
+            return self;
+        };
+        self.held = None;
+        self.effective_at = row.effective_at.unwrap_or(self.effective_at);
+        (self.window_start, self.window_end, self.window_kind) = (start, end, kind);
+        (self.late, self.batch, self.revision) = (row.late, row.batch, row.revision);
+        self
+    }
 }
 
 fn history(seen: &Seen<'_>, placed: &FilePlaced, week: i64) -> HistoryRow {
@@ -102,9 +169,10 @@ fn history(seen: &Seen<'_>, placed: &FilePlaced, week: i64) -> HistoryRow {
     }
 }
 
-const HELD: [(HeldReason, &str); 4] = [
+const HELD: [(HeldReason, &str); 5] = [
     (HeldReason::SenderNotAContributor, "sender-not-a-contributor"),
     (HeldReason::TooLate, "too-late"),
+    (HeldReason::Late, "late"),
     (HeldReason::TooFarAhead, "too-far-ahead"),
     (HeldReason::StoredLongAgo, "stored-long-ago"),
 ];

@@ -17,8 +17,8 @@ pub use batches::{
 };
 pub use deliveries::{DeliveryRow, MemberDeliveryRow};
 pub(crate) use deliveries::{SHARDS as DELIVERY_SHARDS, state_of};
-pub(crate) use files::held_reason;
-pub use files::{HistoryRow, HistoryWeekRow, UploadRow};
+pub(crate) use files::{DISCARDED, held_reason};
+pub use files::{HistoryRow, HistoryWeekRow, UploadMovedRow, UploadRow};
 pub(crate) use members::role_set;
 pub use members::{MemberRolesRow, MemberRow};
 pub(crate) use results::view_of;

@@ -3,7 +3,8 @@
 use infra::row;
 use infra::table::Row as _;
 use infra::views::{View, Writes};
-use schemas::event::{CloseReason, Closed, Derived, FilePlaced, Placement};
+use schemas::event::{CloseReason, Closed, Derived, Placement};
+use schemas::file::FileRef;
 use schemas::id::{AccountId, BatchId};
 use schemas::name::PoolName;
 use schemas::time::{EffectiveAt, LogTime, Window, WindowKind};
@@ -70,7 +71,8 @@ fn fold(seen: &Seen<'_>, writes: &mut Writes) {
             let closes = (Some(opened.closes_at), Some(opened.closes_at_latest));
             part(seen, &opened.window, opened.part, opened.batch, closes, writes);
         }
-        Derived::FilePlaced(placed) => file(seen, placed, writes),
+        Derived::FilePlaced(said) => file(seen, &said.file, &said.placed, writes),
+        Derived::FileReleased(said) => file(seen, &said.file, &said.placed, writes),
         Derived::BatchReady(ready) => closed(seen, &ready.closed, writes),
         _ => (),
     }
@@ -100,14 +102,13 @@ fn part(
     writes.upsert(PartWeekRow { pool: seen.pool.clone(), week }, seen.stamp_us);
 }
 
-fn file(seen: &Seen<'_>, placed: &FilePlaced, writes: &mut Writes) {
-    let Placement::Window { batch, part_files, part_bytes, part_clients, .. } = placed.placed
-    else {
+fn file(seen: &Seen<'_>, file: &FileRef, placed: &Placement, writes: &mut Writes) {
+    let Placement::Window { batch, part_files, part_bytes, part_clients, .. } = *placed else {
         return;
     };
     let (files, bytes, reported) = (part_files, part_bytes, part_clients);
     writes.upsert(PartFilesRow { batch, files, bytes, reported }, seen.stamp_us);
-    let client = placed.file.client;
+    let client = file.client;
     writes.upsert(PartClientRow { batch, client }, seen.stamp_us);
 }
 
@@ -131,20 +132,29 @@ pub(crate) fn kind_text(kind: WindowKind) -> &'static str {
     match kind {
         WindowKind::Grid => "grid",
         WindowKind::Tumbling => "tumbling",
+        WindowKind::Days => "days",
     }
 }
 
 /// The window whose parts a row has.
 pub(crate) fn window(start: EffectiveAt, end: EffectiveAt, kind: &str) -> Window {
-    let kind = if kind == "tumbling" { WindowKind::Tumbling } else { WindowKind::Grid };
+    let kind = match kind {
+        "tumbling" => WindowKind::Tumbling,
+        "days" => WindowKind::Days,
+        _ => WindowKind::Grid,
+    };
     Window { start, end, kind }
 }
 
-const REASONS: [(CloseReason, &str); 6] = [
+const REASONS: [(CloseReason, &str); 10] = [
     (CloseReason::WindowEnd, "window-end"),
     (CloseReason::MaxWait, "max-wait"),
+    (CloseReason::BelowMinimum, "below-minimum"),
     (CloseReason::Count, "count"),
+    (CloseReason::Bytes, "bytes"),
+    (CloseReason::Quorum, "quorum"),
     (CloseReason::PartFull, "part-full"),
+    (CloseReason::Schedule, "schedule"),
     (CloseReason::Asked, "asked"),
     (CloseReason::Late, "late"),
 ];

@@ -21,7 +21,8 @@ use super::content::{self, Content};
 use super::{Paging, Reading};
 use crate::cursor::Cursor;
 use crate::project::{
-    BatchRow, HistoryRow, HistoryWeekRow, UploadRow, held_reason, week_of, window,
+    BatchRow, DISCARDED, HistoryRow, HistoryWeekRow, UploadMovedRow, UploadRow, held_reason,
+    week_of, window,
 };
 
 pub(super) async fn read(
@@ -152,6 +153,10 @@ impl Reading {
 
     /// The rows as they are shown: with whether the revision each goes into is out.
     async fn views_of(&self, rows: Vec<HistoryRow>) -> Result<Vec<UploadView>, Refused> {
+        let mut rows = rows;
+        for row in &mut rows {
+            *row = now(&self.tables, row.clone()).await?;
+        }
         let mut out: HashMap<BatchId, u32> = HashMap::new();
         for batch in rows.iter().filter_map(|row| row.batch) {
             if let std::collections::hash_map::Entry::Vacant(entry) = out.entry(batch) {
@@ -176,13 +181,29 @@ pub(crate) async fn upload_of(
     let week = week_of(row.at.millis());
     let key: [Cell; 5] =
         [row.pool.cell(), row.client.cell(), week.cell(), row.at.cell(), upload.cell()];
-    tables.one::<HistoryRow>(key).await
+    match tables.one::<HistoryRow>(key).await? {
+        Some(row) => now(tables, row).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// A row of history as it is now: what was held may have been released or discarded.
+async fn now(tables: &crate::Tables, row: HistoryRow) -> infra::views::Result<HistoryRow> {
+    if row.held.is_none() {
+        return Ok(row);
+    }
+    let moved = tables.one::<UploadMovedRow>([row.upload.cell()]).await?;
+    Ok(match moved {
+        Some(moved) => row.moved(moved),
+        None => row,
+    })
 }
 
 fn view(row: HistoryRow, out: &HashMap<BatchId, u32>) -> UploadView {
     let held_because = row.held.as_deref().and_then(held_reason);
     let is_out = row.batch.and_then(|batch| out.get(&batch)).copied() >= row.revision;
     let state = match held_because {
+        None if row.held.as_deref() == Some(DISCARDED) => UploadState::Discarded,
         Some(HeldReason::TooFarAhead) => UploadState::Quarantined,
         Some(_) => UploadState::Held,
         None if is_out => UploadState::Batched,

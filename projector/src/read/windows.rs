@@ -10,7 +10,7 @@ use schemas::api::{Page, WindowState, WindowView};
 use schemas::event::MISSING_NAMED_MAX;
 use schemas::id::{AccountId, BatchId};
 use schemas::name::PoolName;
-use schemas::policy::Policy;
+use schemas::policy::{Minimum, Policy, Quorum, QuorumOf};
 use schemas::role::Role;
 use schemas::route;
 
@@ -123,9 +123,29 @@ fn closes_when(policy: &Policy, view: &WindowView) -> String {
     if let Some(count) = policy.close.count {
         whens.push(format!("it has {count} files ({} now)", view.files));
     }
+    if let Some(bytes) = policy.close.bytes {
+        whens.push(format!("it has {bytes} bytes ({} now)", view.bytes));
+    }
+    if let Some(Quorum { permille, of }) = policy.close.quorum {
+        let share = f64::from(permille) / 10.0;
+        let whom = match of {
+            QuorumOf::Active => "active contributors",
+            QuorumOf::Expected => "contributors",
+        };
+        whens.push(format!("{share} % of the {whom} have a file in it ({} now)", view.reported));
+    }
+    if let Some(schedule) = &policy.close.schedule {
+        whens.push(format!("the schedule {} says so ({})", schedule.cron, schedule.zone.name));
+    }
     if let Some(latest) = view.closes_at_latest {
         whens.push(format!("it is {latest}, whoever is missing"));
     }
     whens.push("an admin or the external server asks".to_owned());
-    format!("when {}", whens.join(", or "))
+    let when = format!("when {}", whens.join(", or "));
+    match policy.close.minimum {
+        Some(Minimum { files, clients, .. }) => {
+            format!("{when}; with fewer than {files} files or {clients} clients it is held back")
+        }
+        None => when,
+    }
 }

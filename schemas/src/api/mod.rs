@@ -22,7 +22,8 @@ pub use result::{
     Acknowledge, DeliveriesView, DeliveryState, DeliveryView, Receipt, ResultReceipt, ResultView,
 };
 pub use upload::{
-    Landing, UpdateItem, UpdateManifest, UpdateReceipt, UploadReceipt, UploadState, UploadView,
+    Landing, ReleaseUpload, UpdateItem, UpdateManifest, UpdateReceipt, UploadReceipt, UploadState,
+    UploadView,
 };
 
 use schemars::JsonSchema;

@@ -106,6 +106,17 @@ pub enum UploadState {
     Held,
     /// Its time was too far ahead: held for an admin.
     Quarantined,
+    /// It was held, and an admin discarded it.
+    Discarded,
+}
+
+/// `POST /v1/pools/{pool}/uploads/{upload}/release`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReleaseUpload {
+    /// The time it shall be grouped by, at most the log's clock. Default: its own.
+    #[serde(default)]
+    pub effective_at: Option<EffectiveAt>,
 }
 
 /// One upload in a client's history.

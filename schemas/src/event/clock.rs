@@ -16,6 +16,8 @@ pub enum Timer {
     WindowEnd(Window),
     /// The longest a window may wait.
     MaxWait(Window),
+    /// The next moment of the pool's schedule.
+    Schedule,
     /// Late files have been gathered for long enough.
     Debounce(BatchId),
     /// A lease must have been renewed once.

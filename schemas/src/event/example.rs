@@ -6,13 +6,14 @@ use super::{
     AccountCreated, Backlog, BatchAmended, BatchFailed, BatchLeased, BatchReady, Body,
     ClaimRefusal, ClaimRefused, ClaimRequested, CloseReason, Closed, Delivery,
     DeliveryAcknowledged, DeliveryFailed, DeliveryFetched, Derived, Directory, Event, ExpiryReason,
-    FilePlaced, JoinTokenIssueRequested, JoinTokenIssued, LeaseExpired, LeaseRenewed, ManifestPage,
-    MemberAddRequested, MemberAdded, MemberJoinRequested, MemberRemoveRequested, MemberRemoved,
-    MemberRoleChanged, MembershipCopied, OfferRefusal, Placement, PolicyChanged, PolicyCopied,
-    PoolCreated, PoolLocated, ProcessingFailed, Refusal, RequestRefused, ResultOffered,
-    ResultPublished, ResultRefused, SemanticsRaised, SessionRevoked, SnapshotTaken, Timer,
-    TimerDue, TokenCopied, TokenUsed, UpdateReceived, UploadReceived, UploadRefused,
-    UploadRepeated, WindowCloseAsked, WindowOpened,
+    FileDiscarded, FilePlaced, FileReleased, JoinTokenIssueRequested, JoinTokenIssued,
+    LeaseExpired, LeaseRenewed, ManifestPage, MemberAddRequested, MemberAdded, MemberJoinRequested,
+    MemberRemoveRequested, MemberRemoved, MemberRoleChanged, MembershipCopied, OfferRefusal,
+    Placement, PolicyChanged, PolicyCopied, PoolCreated, PoolLocated, ProcessingFailed, Refusal,
+    RequestRefused, ResultOffered, ResultPublished, ResultRefused, SemanticsRaised, SessionRevoked,
+    SnapshotTaken, Timer, TimerDue, TokenCopied, TokenUsed, UpdateReceived, UploadDiscardRequested,
+    UploadReceived, UploadRefused, UploadReleaseRequested, UploadRepeated, WindowCloseAsked,
+    WindowOpened,
 };
 use crate::digest::Digest;
 use crate::file::{FileRef, TimeSource, manifest_digest};
@@ -156,6 +157,8 @@ pub fn events() -> Vec<Event> {
             stored_at,
         }
         .into(),
+        UploadReleaseRequested { by, file: file(), effective_at: Some(window().start) }.into(),
+        UploadDiscardRequested { by, upload: upload() }.into(),
         WindowCloseAsked { by, at: Some(window().start) }.into(),
         ClaimRequested {
             claim: ClaimId::from_bits(id(9)),
@@ -210,15 +213,19 @@ fn derived_of_files() -> Vec<Derived> {
         batch: batch(),
         revision: 1,
         late: false,
+        falls_in: None,
         part_files: 1,
         part_bytes: 5,
         part_clients: 1,
     };
     let file = Arc::new(file());
+    let (by, upload) = (AccountId::from_bits(id(7)), upload());
     vec![
-        FilePlaced { file: Arc::clone(&file), update: None, placed }.into(),
-        UploadRefused { upload: upload(), client: client(), update: None }.into(),
-        UploadRepeated { upload: upload(), update: None }.into(),
+        FilePlaced { file: Arc::clone(&file), update: None, placed: placed.clone() }.into(),
+        FileReleased { by, file: Arc::clone(&file), placed }.into(),
+        FileDiscarded { by, upload }.into(),
+        UploadRefused { upload, client: client(), update: None }.into(),
+        UploadRepeated { upload, update: None }.into(),
         WindowOpened {
             window,
             part: 1,

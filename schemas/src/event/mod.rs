@@ -27,8 +27,8 @@ pub use member::{
 };
 pub use pool::{PolicyChanged, PoolCreated, Refusal, RequestRefused};
 pub use upload::{
-    FilePlaced, HeldReason, Placement, UpdateReceived, UploadReceived, UploadRefused,
-    UploadRepeated,
+    FileDiscarded, FilePlaced, FileReleased, HeldReason, Placement, UpdateReceived,
+    UploadDiscardRequested, UploadReceived, UploadRefused, UploadReleaseRequested, UploadRepeated,
 };
 pub use window::{
     BatchAmended, BatchFailed, BatchReady, CloseReason, Closed, MISSING_NAMED_MAX, ManifestPage,
@@ -106,6 +106,8 @@ topic_bodies! {
         JoinTokenIssueRequested = "sluice.join-token.issue-requested.v1",
         UploadReceived = "sluice.upload.received.v1",
         UpdateReceived = "sluice.update.received.v1",
+        UploadReleaseRequested = "sluice.upload.release-requested.v1",
+        UploadDiscardRequested = "sluice.upload.discard-requested.v1",
         WindowCloseAsked = "sluice.window.close-asked.v1",
         ClaimRequested = "sluice.claim.requested.v1",
         LeaseRenewed = "sluice.lease.renewed.v1",
@@ -125,6 +127,8 @@ topic_bodies! {
         MemberRemoved = "sluice.member.removed.v1",
         JoinTokenIssued = "sluice.join-token.issued.v1",
         FilePlaced = "sluice.file.placed.v1",
+        FileReleased = "sluice.file.released.v1",
+        FileDiscarded = "sluice.file.discarded.v1",
         UploadRefused = "sluice.upload.refused.v1",
         UploadRepeated = "sluice.upload.repeated.v1",
         WindowOpened = "sluice.window.opened.v1",
@@ -164,6 +168,8 @@ impl Event {
         Some(match self {
             Self::UploadReceived(body) => body.file.upload.to_string(),
             Self::UpdateReceived(body) => body.update.to_string(),
+            Self::UploadReleaseRequested(body) => body.file.upload.to_string(),
+            Self::UploadDiscardRequested(body) => body.upload.to_string(),
             Self::ClaimRequested(body) => body.claim.to_string(),
             Self::LeaseRenewed(body) => body.batch.to_string(),
             Self::ProcessingFailed(body) => body.batch.to_string(),
@@ -185,6 +191,8 @@ impl Derived {
     pub fn subject(&self) -> Option<String> {
         Some(match self {
             Self::FilePlaced(body) => body.file.upload.to_string(),
+            Self::FileReleased(body) => body.file.upload.to_string(),
+            Self::FileDiscarded(body) => body.upload.to_string(),
             Self::UploadRefused(body) => body.upload.to_string(),
             Self::UploadRepeated(body) => body.upload.to_string(),
             Self::WindowOpened(body) => body.batch.to_string(),
@@ -221,6 +229,8 @@ impl Derived {
             | Self::UploadRefused(_)
             | Self::UploadRepeated(_)
             | Self::FilePlaced(_)
+            | Self::FileReleased(_)
+            | Self::FileDiscarded(_)
             | Self::BatchLeased(_)
             | Self::ClaimRefused(_)
             | Self::LeaseExpired(_)

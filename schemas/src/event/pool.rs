@@ -62,6 +62,8 @@ pub enum Refusal {
     TokensFull,
     /// No window with files in it is open.
     NoOpenWindow,
+    /// No such upload is held, or it was released or discarded before.
+    NotHeld,
 }
 
 /// A request was refused; nothing changed.

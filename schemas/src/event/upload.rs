@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::file::FileRef;
 use crate::id::{AccountId, BatchId, UpdateId, UploadId};
-use crate::time::{StoredAt, Window};
+use crate::time::{EffectiveAt, StoredAt, Window};
 
 /// A file is here: its bytes are durable under `file.object`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -49,7 +49,7 @@ pub struct FilePlaced {
 pub enum Placement {
     /// In a part of a window: it will be in that batch.
     Window {
-        /// The window its effective time falls in.
+        /// The window it is in.
         window: Window,
         /// The part, counted from 1.
         part: u32,
@@ -57,8 +57,12 @@ pub enum Placement {
         batch: BatchId,
         /// The revision it will first be in.
         revision: u32,
-        /// Whether the window had closed.
+        /// Whether the window it falls in had closed.
         late: bool,
+        /// The window its effective time falls in, where that had closed and the pool puts late
+        /// files into the next.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        falls_in: Option<Window>,
         /// Files in the part so far, this one counted.
         part_files: u32,
         /// Their bytes.
@@ -75,6 +79,15 @@ pub enum Placement {
     },
 }
 
+impl Placement {
+    /// The window it is in, or would be.
+    pub fn window(&self) -> Window {
+        match self {
+            Self::Window { window, .. } | Self::Held { window, .. } => *window,
+        }
+    }
+}
+
 /// Why a file is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -83,10 +96,53 @@ pub enum HeldReason {
     SenderNotAContributor,
     /// It is later than the pool allows.
     TooLate,
+    /// Its window had closed, and the pool holds late files.
+    Late,
     /// Its time is too far ahead of ours: quarantined.
     TooFarAhead,
     /// It was recorded so long after it was stored that its bytes must be checked first.
     StoredLongAgo,
+}
+
+/// An admin asks that a held file be grouped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UploadReleaseRequested {
+    /// Who.
+    pub by: AccountId,
+    /// The file, as it was placed.
+    pub file: FileRef,
+    /// The time it shall be grouped by, at most the log's clock; its own when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effective_at: Option<EffectiveAt>,
+}
+
+/// An admin asks that a held file never be grouped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UploadDiscardRequested {
+    /// Who.
+    pub by: AccountId,
+    /// The upload.
+    pub upload: UploadId,
+}
+
+/// A held file was put into a window: at most one such record, or a `file.discarded`, per upload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FileReleased {
+    /// Who released it.
+    pub by: AccountId,
+    /// The file, with the time it is grouped by now.
+    pub file: Arc<FileRef>,
+    /// Where it is.
+    pub placed: Placement,
+}
+
+/// A held file will never be grouped. Its bytes and its history stay.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FileDiscarded {
+    /// Who discarded it.
+    pub by: AccountId,
+    /// The upload.
+    pub upload: UploadId,
 }
 
 /// Another body under a key that was used: not taken. `upload` names the first clash.

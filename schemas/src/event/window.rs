@@ -57,10 +57,18 @@ pub enum CloseReason {
     WindowEnd,
     /// It had waited as long as the pool allows; someone is missing.
     MaxWait,
+    /// It had been held back for the pool's minimum as long as the pool allows.
+    BelowMinimum,
     /// It had as many files as the pool asks for.
     Count,
+    /// It had as many bytes as the pool asks for.
+    Bytes,
+    /// As many of the contributors had reported as the pool asks for.
+    Quorum,
     /// It had as many files as a part may hold.
     PartFull,
+    /// The pool's schedule said so.
+    Schedule,
     /// A pool admin or the external server asked.
     Asked,
     /// Late files came into a window that had closed without a batch, or whose last part is full.

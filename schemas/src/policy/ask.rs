@@ -3,7 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Close, Files, Late, LateMode, OnJoin, Policy, Times, Watermark, Windows, Work};
+use super::{
+    Close, Files, Late, LateMode, Minimum, OnJoin, Policy, Quorum, QuorumOf, Schedule, Times,
+    Watermark, Windows, Work, Zone,
+};
 use crate::limit::Limits;
 use crate::name::MediaType;
 use crate::time::EffectiveAt;
@@ -28,6 +31,22 @@ pub struct PolicyAsk {
     pub max_wait_ms: Option<u64>,
     /// Default: none.
     pub count: Option<u32>,
+    /// Default: none.
+    pub bytes: Option<u64>,
+    /// 1–1000. Default: none, or 1000 where `quorum_of` is given.
+    pub quorum_permille: Option<u32>,
+    /// Default `expected`.
+    pub quorum_of: Option<QuorumOf>,
+    /// Default: none.
+    pub min_files: Option<u32>,
+    /// Default: none.
+    pub min_clients: Option<u32>,
+    /// At most half of `late_allowed_ms`. Default: a period.
+    pub min_wait_ms: Option<u64>,
+    /// Five fields of cron. Default: none.
+    pub schedule: Option<Box<str>>,
+    /// A name of the IANA tz database. Default: UTC.
+    pub schedule_zone: Option<Box<str>>,
     /// 1–10,000. Default 10,000.
     pub part_files_max: Option<u32>,
     /// Default `amend`.
@@ -70,6 +89,11 @@ pub enum WindowsAsk {
         /// Default: 1970-01-01T00:00:00Z.
         origin: Option<EffectiveAt>,
     },
+    /// Calendar days.
+    Days {
+        /// A name of the IANA tz database, such as `Europe/Berlin`. Default: UTC.
+        zone: Option<Box<str>>,
+    },
 }
 
 /// One field that cannot be so.
@@ -84,6 +108,7 @@ pub struct Fault {
 const DAY_MS: u64 = 86_400_000;
 const LATE_ALLOWED_MS_MAX: u64 = 31 * DAY_MS;
 const PART_FILES_MAX: u32 = 10_000;
+const PART_BYTES_MAX: u64 = 1_000_000_000_000_000;
 
 /// Gathers all faults of one ask, so that they are told at once.
 struct Checks(Vec<Fault>);
@@ -117,6 +142,9 @@ impl PolicyAsk {
                 period_ms: period_ms.unwrap_or(update_every_ms),
                 origin: origin.unwrap_or_default(),
             },
+            Some(WindowsAsk::Days { zone }) => {
+                Windows::Days { zone: checks.zone("/windows/zone", zone.as_deref()) }
+            }
         };
         let (shortest, longest) = (limits.period_ms_min, limits.period_ms_max);
         checks.within("/update_every_ms", update_every_ms, shortest, longest);
@@ -141,6 +169,16 @@ impl PolicyAsk {
                 grace_ms,
                 max_wait_ms: self.max_wait_ms.unwrap_or(period.saturating_add(grace_ms)),
                 count: self.count.map(|n| checks.within("/count", n, 1, PART_FILES_MAX)),
+                bytes: self.bytes.map(|n| checks.within("/bytes", n, 1, PART_BYTES_MAX)),
+                quorum: checks.quorum(self.quorum_permille, self.quorum_of),
+                minimum: checks.minimum(self.min_files, self.min_clients).map(
+                    |(files, clients)| {
+                        let wait_ms =
+                            self.min_wait_ms.unwrap_or(period.min(LATE_ALLOWED_MS_MAX / 2));
+                        Minimum { files, clients, wait_ms }
+                    },
+                ),
+                schedule: checks.schedule(self.schedule, self.schedule_zone),
                 part_files_max: checks.within("/part_files_max", part_files_max, 1, PART_FILES_MAX),
             },
             late: Late {
@@ -179,12 +217,44 @@ impl PolicyAsk {
 }
 
 impl Checks {
+    fn zone(&mut self, pointer: &'static str, name: Option<&str>) -> Zone {
+        let name = name.unwrap_or("UTC");
+        Zone::named(name).unwrap_or_else(|| {
+            self.0.push(Fault { pointer, detail: format!("no time zone is called {name:?}") });
+            Zone { name: name.into(), tzdb: "".into(), offsets: Vec::new() }
+        })
+    }
+
+    fn schedule(&mut self, cron: Option<Box<str>>, zone: Option<Box<str>>) -> Option<Schedule> {
+        let cron = cron?;
+        let zone = self.zone("/schedule_zone", zone.as_deref());
+        let wrong = |detail| self.0.push(Fault { pointer: "/schedule", detail });
+        Schedule::parse(&cron, zone).map_err(wrong).ok()
+    }
+
+    /// Nothing where neither is asked for.
+    fn minimum(&mut self, files: Option<u32>, clients: Option<u32>) -> Option<(u32, u32)> {
+        let asked = files.is_some() || clients.is_some();
+        let files = self.within("/min_files", files.unwrap_or(1), 1, PART_FILES_MAX);
+        let clients = self.within("/min_clients", clients.unwrap_or(1), 1, PART_FILES_MAX);
+        asked.then_some((files, clients))
+    }
+
+    fn quorum(&mut self, permille: Option<u32>, of: Option<QuorumOf>) -> Option<Quorum> {
+        let asked = permille.is_some() || of.is_some();
+        let permille = self.within("/quorum_permille", permille.unwrap_or(1_000), 1, 1_000);
+        asked.then_some(Quorum { permille, of: of.unwrap_or(QuorumOf::Expected) })
+    }
+
     fn durations(&mut self, policy: &Policy, longest: u64) {
         self.within("/disorder_ms", policy.watermark.disorder_ms, 0, longest);
         self.within("/activity_ms", policy.watermark.activity_ms, 1, longest.saturating_mul(3));
         self.within("/grace_ms", policy.close.grace_ms, 0, longest);
         self.within("/max_wait_ms", policy.close.max_wait_ms, 0, longest.saturating_mul(2));
         self.within("/late_allowed_ms", policy.late.allowed_ms, 0, LATE_ALLOWED_MS_MAX);
+        if let Some(minimum) = policy.close.minimum {
+            self.within("/min_wait_ms", minimum.wait_ms, 0, policy.late.allowed_ms / 2);
+        }
         self.within("/late_debounce_ms", policy.late.debounce_ms, 0, DAY_MS);
         self.within("/max_future_ms", policy.times.max_future_ms, 0, DAY_MS);
         self.within("/clamp_ms", policy.times.clamp_ms, 0, DAY_MS);

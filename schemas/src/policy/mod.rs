@@ -11,8 +11,12 @@ use crate::name::MediaType;
 use crate::time::{EffectiveAt, Window, WindowKind};
 
 mod ask;
+mod schedule;
+mod zone;
 
 pub use ask::{Fault, PolicyAsk, WindowsAsk};
+pub use schedule::Schedule;
+pub use zone::Zone;
 
 /// How effective time is cut into windows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -29,6 +33,11 @@ pub enum Windows {
         period_ms: u64,
         /// A moment at which a window starts.
         origin: EffectiveAt,
+    },
+    /// Calendar days of a zone, of 23 to 25 hours.
+    Days {
+        /// Whose days.
+        zone: Zone,
     },
 }
 
@@ -53,8 +62,50 @@ pub struct Close {
     /// Files that close a part at once; the next files are the window's next part.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u32>,
+    /// Bytes that close a part at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// Who must have reported for a part to close at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quorum: Option<Quorum>,
+    /// Moments at which all that is open closes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Schedule>,
+    /// What a window must have to close at its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minimum: Option<Minimum>,
     /// Most files in one part.
     pub part_files_max: u32,
+}
+
+/// The share of the contributors that closes a part once they have a file in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Quorum {
+    /// The share, in thousandths.
+    pub permille: u32,
+    /// Of whom.
+    pub of: QuorumOf,
+}
+
+/// What a window must have to close at its end; below it is held back, and still takes files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Minimum {
+    /// Files.
+    pub files: u32,
+    /// Clients with a file in it.
+    pub clients: u32,
+    /// How long after it should have closed it is held back; then it closes with what it has.
+    pub wait_ms: u64,
+}
+
+/// Whom a quorum is a share of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum QuorumOf {
+    /// The contributors active of late, those that have just reported among them.
+    Active,
+    /// All members that are contributors.
+    Expected,
 }
 
 /// What becomes of a file whose window has closed. Never dropped.
@@ -74,6 +125,10 @@ pub struct Late {
 pub enum LateMode {
     /// The batch gets one more revision.
     Amend,
+    /// It is put into the next window that is open.
+    Next,
+    /// It is held until an admin releases or discards it.
+    Hold,
 }
 
 /// What is done with times ahead of ours.
@@ -146,6 +201,7 @@ impl Windows {
     pub fn period_ms(&self) -> u64 {
         match self {
             Self::Grid { period_ms } | Self::Tumbling { period_ms, .. } => *period_ms,
+            Self::Days { .. } => 86_400_000,
         }
     }
 
@@ -157,6 +213,11 @@ impl Windows {
             }
             Self::Tumbling { period_ms, origin } => {
                 (WindowKind::Tumbling, *period_ms, origin.millis())
+            }
+            Self::Days { zone } => {
+                let (start, end) = zone.day(at.millis());
+                let [start, end] = [start, end].map(EffectiveAt::from_millis);
+                return Window { start, end, kind: WindowKind::Days };
             }
         };
         let period = i64::try_from(period_ms).unwrap_or(i64::MAX).max(1);

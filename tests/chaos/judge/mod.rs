@@ -140,7 +140,9 @@ fn batches(dump: &Dump, verdict: &mut Verdict) {
         let place = placed.remove(&view.upload);
         let right = match view.state {
             UploadState::Batched => place.is_some() && place == view.batch,
-            UploadState::Held | UploadState::Quarantined => place.is_none(),
+            UploadState::Held | UploadState::Quarantined | UploadState::Discarded => {
+                place.is_none()
+            }
             UploadState::Accepted => false,
         };
         if !right {

@@ -1,8 +1,10 @@
 //! The fold, told what to fold and asked what follows, in short words.
 
+mod held;
 mod late;
 mod members;
 mod replay;
+mod triggers;
 mod windows;
 mod work;
 
@@ -245,27 +247,37 @@ fn closed(c: &Closed) -> String {
     text
 }
 
+fn place(placed: &Placement) -> String {
+    match placed {
+        Placement::Window { batch, revision, late, falls_in, .. } => {
+            let late = if *late { " late" } else { "" };
+            let from =
+                falls_in.map_or(String::new(), |window| format!(" from {}", minute(&window)));
+            format!("in {} r{revision}{late}{from}", name(*batch))
+        }
+        Placement::Held { reason, .. } => {
+            let reason = match reason {
+                HeldReason::SenderNotAContributor => "no contributor",
+                HeldReason::TooLate => "too late",
+                HeldReason::Late => "late",
+                HeldReason::TooFarAhead => "too far ahead",
+                HeldReason::StoredLongAgo => "stored long ago",
+            };
+            format!("held: {reason}")
+        }
+    }
+}
+
 /// An output in short words; batches are named `minute.part`.
 pub(super) fn told(output: &Output) -> String {
     match &output.body {
         Derived::FilePlaced(placed) => {
-            let upload = placed.file.upload.bits();
-            match &placed.placed {
-                Placement::Window { batch, revision, late, .. } => {
-                    let late = if *late { " late" } else { "" };
-                    format!("file {upload} in {} r{revision}{late}", name(*batch))
-                }
-                Placement::Held { reason, .. } => {
-                    let reason = match reason {
-                        HeldReason::SenderNotAContributor => "no contributor",
-                        HeldReason::TooLate => "too late",
-                        HeldReason::TooFarAhead => "too far ahead",
-                        HeldReason::StoredLongAgo => "stored long ago",
-                    };
-                    format!("file {upload} held: {reason}")
-                }
-            }
+            format!("file {} {}", placed.file.upload.bits(), place(&placed.placed))
         }
+        Derived::FileReleased(released) => {
+            format!("released {} {}", released.file.upload.bits(), place(&released.placed))
+        }
+        Derived::FileDiscarded(discarded) => format!("discarded {}", discarded.upload.bits()),
         Derived::UploadRefused(refused) => format!("upload {} refused", refused.upload.bits()),
         Derived::UploadRepeated(again) => format!("upload {} repeated", again.upload.bits()),
         Derived::WindowOpened(opened) => {

@@ -7,6 +7,7 @@ use schemas::digest::Digest;
 use schemas::event::{Closed, Derived, MemberRemoveRequested, Placement, TimerDue};
 use schemas::file::{REFERENCES_BYTES_MAX, manifest_digest};
 use schemas::id::{AccountId, BatchId, UploadId};
+use schemas::policy::{LateMode, Policy, QuorumOf, WindowsAsk};
 use schemas::role::Role;
 
 use super::{BASE, OWNER, Telling, offer, policy};
@@ -15,20 +16,40 @@ use crate::fold::{Output, State, step};
 /// One thing said: which, how long after the one before, and three numbers that say the rest.
 type Said = (u8, u16, u8, u8, u16);
 
-fn said() -> impl Strategy<Value = Vec<Said>> {
-    prop::collection::vec((0..20_u8, 0..20_000_u16, 0..6_u8, any::<u8>(), any::<u16>()), 1..150)
+/// What is said, and to a pool of which rules.
+type Tale = (u8, Vec<Said>);
+
+fn said() -> impl Strategy<Value = Tale> {
+    let one = (0..22_u8, 0..20_000_u16, 0..6_u8, any::<u8>(), any::<u16>());
+    (0..RULES, prop::collection::vec(one, 1..150))
+}
+
+/// How many rules there are.
+const RULES: u8 = 9;
+
+/// Rules by their number: each trigger and each mode is in one of them.
+fn rules(number: u8) -> Policy {
+    policy(|ask| {
+        ask.part_files_max = Some(5);
+        ask.lease_ms = Some(60_000);
+        ask.late_debounce_ms = Some(20_000);
+        match number {
+            1 => ask.bytes = Some(35),
+            2 => (ask.quorum_permille, ask.quorum_of) = (Some(600), Some(QuorumOf::Active)),
+            4 => ask.late = Some(LateMode::Next),
+            5 => ask.late = Some(LateMode::Hold),
+            8 => (ask.min_files, ask.min_clients) = (Some(3), Some(2)),
+            6 => ask.schedule = Some("*/2 * * * *".into()),
+            7 => ask.windows = Some(WindowsAsk::Days { zone: Some("Asia/Kolkata".into()) }),
+            3 => (ask.quorum_permille, ask.count) = (Some(500), Some(4)),
+            _ => (),
+        }
+    })
 }
 
 /// Tells a pool all of it, then lets every timer fire; gives all outputs.
-fn tell(all: &[Said]) -> (Telling, Vec<Output>) {
-    let mut pool = Telling::new(
-        4,
-        policy(|ask| {
-            ask.part_files_max = Some(5);
-            ask.lease_ms = Some(60_000);
-            ask.late_debounce_ms = Some(20_000);
-        }),
-    );
+fn tell((number, all): &Tale) -> (Telling, Vec<Output>) {
+    let mut pool = Telling::new(4, rules(*number));
     let mut upload = 0;
     for (index, (kind, after, client, a, b)) in all.iter().enumerate() {
         pool.clock += i64::from(*after);
@@ -67,6 +88,7 @@ fn tell(all: &[Said]) -> (Telling, Vec<Output>) {
                 pool.say(MemberRemoveRequested { by: AccountId::from_bits(OWNER), account });
             }
             18 => drop(pool.add(client, &[Role::Contributor])),
+            19 | 20 => drop(decide_on_some_held_file(&mut pool, *a, *b)),
             _ => {
                 if let Some((due, timer)) = pool.state.due() {
                     pool.say(TimerDue { timer, due });
@@ -88,6 +110,24 @@ fn offer_of_some_batch(pool: &mut Telling, a: u8, b: u16) -> Vec<String> {
     let epoch = (!a.is_multiple_of(3)).then(|| u64::from(a % 5));
     let manifest = if a > 200 { Digest::of(b"wrong") } else { ready.manifest_sha256 };
     pool.say(offer(ready.batch, ready.revision, epoch, manifest))
+}
+
+/// Releases or discards some file that was held, once or again.
+fn decide_on_some_held_file(pool: &mut Telling, a: u8, b: u16) -> Vec<String> {
+    let held = pool.outputs.iter().filter_map(|output| match &output.body {
+        Derived::FilePlaced(said) if matches!(said.placed, Placement::Held { .. }) => {
+            Some(&said.file)
+        }
+        _ => None,
+    });
+    let held: Vec<_> = held.collect();
+    let Some(file) = held.get(usize::from(b) % held.len().max(1)) else { return Vec::new() };
+    let (upload, client, at) = (file.upload.bits(), file.client.bits(), file.effective_at);
+    match a % 3 {
+        0 => pool.discard(upload),
+        1 => pool.release((upload, client, at.millis() - BASE), None),
+        _ => pool.release((upload, client, at.millis() - BASE), Some(pool.clock)),
+    }
 }
 
 fn closed(body: &Derived) -> Option<&Closed> {
@@ -125,16 +165,27 @@ proptest! {
         let (_, outputs) = tell(&all);
         let mut placed: BTreeMap<UploadId, Option<BatchId>> = BTreeMap::new();
         for output in &outputs {
-            if let Derived::FilePlaced(file) = &output.body {
-                let batch = match &file.placed {
-                    Placement::Window { batch, window, .. } => {
-                        prop_assert!(window.contains(file.file.effective_at));
-                        Some(*batch)
-                    }
-                    Placement::Held { .. } => None,
-                };
-                prop_assert_eq!(placed.insert(file.file.upload, batch), None, "placed once");
-            }
+            let (file, place) = match &output.body {
+                Derived::FilePlaced(said) => (&said.file, &said.placed),
+                Derived::FileReleased(said) => {
+                    prop_assert_eq!(placed.remove(&said.file.upload), Some(None), "it was held");
+                    (&said.file, &said.placed)
+                }
+                Derived::FileDiscarded(said) => {
+                    prop_assert_eq!(placed.get(&said.upload), Some(&None), "it was held");
+                    continue;
+                }
+                _ => continue,
+            };
+            let batch = match place {
+                Placement::Window { batch, window, falls_in, .. } => {
+                    let own = falls_in.unwrap_or(*window);
+                    prop_assert!(own.contains(file.effective_at) && own <= *window);
+                    Some(*batch)
+                }
+                Placement::Held { .. } => None,
+            };
+            prop_assert_eq!(placed.insert(file.upload, batch), None, "placed once");
         }
         let mut batched: BTreeMap<UploadId, BatchId> = BTreeMap::new();
         for (batch, files) in batches(&outputs) {

@@ -7,7 +7,7 @@ use client::PageAsk;
 use schemas::api::{CreatePool, IssueToken, MemberView, PoolView, WindowState, WindowView};
 use schemas::id::AccountId;
 use schemas::name::PoolName;
-use schemas::policy::Windows;
+use schemas::policy::{Policy, Windows};
 use schemas::role::{Role, RoleSet};
 use schemas::time::EffectiveAt;
 
@@ -153,6 +153,7 @@ fn show(pool: &PoolView, session: &Session) -> anyhow::Result<()> {
         let windows = match &policy.windows {
             Windows::Grid { period_ms } => format!("grid of {}", spoken(*period_ms)),
             Windows::Tumbling { period_ms, .. } => format!("tumbling, {}", spoken(*period_ms)),
+            Windows::Days { zone } => format!("days in {}", zone.name),
         };
         [
             ("pool", pool.name.to_string()),
@@ -164,6 +165,9 @@ fn show(pool: &PoolView, session: &Session) -> anyhow::Result<()> {
             ("grace", spoken(policy.close.grace_ms)),
             ("longest wait", spoken(policy.close.max_wait_ms)),
             ("close at files", or_dash(policy.close.count)),
+            ("close at bytes", or_dash(policy.close.bytes.map(bytes))),
+            ("close at quorum", quorum(policy)),
+            ("close on schedule", or_dash(policy.close.schedule.as_ref().map(|s| &s.cron))),
             (
                 "late files",
                 format!("{}, up to {}", word(&policy.late.mode), spoken(policy.late.allowed_ms)),
@@ -214,4 +218,10 @@ fn window_row(window: &WindowView) -> [String; 8] {
         window.missing_count.to_string(),
         closes,
     ]
+}
+
+/// A quorum in words.
+fn quorum(policy: &Policy) -> String {
+    let quorum = policy.close.quorum;
+    or_dash(quorum.map(|q| format!("{} % of the {}", f64::from(q.permille) / 10.0, word(&q.of))))
 }

@@ -1,0 +1,57 @@
+//! Held files: released or discarded by an admin.
+
+use axum::extract;
+use axum::response::Response;
+use infra::http::{Json, Path, Refused};
+use infra::identity::Caller;
+use schemas::api::ReleaseUpload;
+use schemas::event::{Event, UploadDiscardRequested, UploadReleaseRequested};
+use schemas::id::UploadId;
+use schemas::name::PoolName;
+use schemas::route;
+
+use super::reply::{done, pending};
+use crate::ask::{Asked, Topics};
+use crate::error::Error;
+use crate::state::State;
+
+pub(super) async fn release(
+    extract::State(state): extract::State<State>,
+    caller: Caller,
+    Path((pool, upload)): Path<(PoolName, UploadId)>,
+    Json(ReleaseUpload { effective_at }): Json<ReleaseUpload>,
+) -> Result<Response, Refused> {
+    let allowed = state.access.allow(&caller, &route::RELEASE_UPLOAD, &pool).await?;
+    let topics = Topics::of(&allowed.pool)?;
+    // The fold remembers which files are held, not what they are.
+    let known = state.known.upload(&pool, upload).await.map_err(Error::Tables)?;
+    let file = known.ok_or(Error::NotFound)?;
+    let ask = UploadReleaseRequested { by: caller.account, file, effective_at };
+    decide(&state, &topics, &pool, upload, ask.into()).await
+}
+
+pub(super) async fn discard(
+    extract::State(state): extract::State<State>,
+    caller: Caller,
+    Path((pool, upload)): Path<(PoolName, UploadId)>,
+) -> Result<Response, Refused> {
+    let allowed = state.access.allow(&caller, &route::DISCARD_UPLOAD, &pool).await?;
+    let topics = Topics::of(&allowed.pool)?;
+    let ask = UploadDiscardRequested { by: caller.account, upload };
+    decide(&state, &topics, &pool, upload, ask.into()).await
+}
+
+async fn decide(
+    state: &State,
+    topics: &Topics,
+    pool: &PoolName,
+    upload: UploadId,
+    ask: Event,
+) -> Result<Response, Refused> {
+    Ok(match state.ask(topics, ask).await? {
+        Asked::Yes { offset, .. } => done(pool, offset),
+        Asked::Pending { offset } => {
+            pending(pool, offset, format!("/v1/pools/{pool}/uploads/{upload}"))
+        }
+    })
+}
