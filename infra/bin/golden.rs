@@ -113,7 +113,10 @@ fn api() -> String {
         "# Routes\n\nGenerated from schemas/src/route.rs and role.rs; do not edit. Refusals are problem details\n\
          (docs/errors.md). Lists take `limit` and `cursor`; answers to writes carry `Sluice-Position`, and a read\n\
          that sends it back waits until the tables have it. `*`: on what is one's own. A stranger to a pool gets\n\
-         404, a member without the role 403.\n",
+         404, a member without the role 403.\n\n\
+         Each client address may make so many requests (limits `address_requests_per_s` and `address_burst`):\n\
+         answers say how it stands in `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-11),\n\
+         one too many gets 429 with `Retry-After`. Health and metrics are not counted.\n",
     );
     let sides = [
         (Side::Write, "Writes (ingest)"),

@@ -1,7 +1,7 @@
 //! HTTP, as far as both sides share it: the server, what stands between a request and its handler,
 //! and how refusals look.
 //!
-//! A request's way: [`serve`] takes the connection in, [`layers`] names and times the request,
+//! A request's way: [`serve`] takes the connection in, [`layers`] names, counts and times it,
 //! [`router`] finds its handler, [`access`] says whether the caller may, [`extract`] and [`body`]
 //! read it within bounds. Whatever refuses it answers with a [`Refused`].
 
@@ -12,8 +12,10 @@ pub mod digest;
 pub mod extract;
 pub mod layers;
 mod pace;
+pub mod peer;
 pub mod position;
 pub mod process;
+pub mod rate;
 mod refused;
 pub mod router;
 pub mod serve;

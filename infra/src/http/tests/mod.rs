@@ -2,6 +2,7 @@
 
 mod access;
 mod around;
+mod rates;
 mod sockets;
 
 use std::sync::Arc;
