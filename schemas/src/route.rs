@@ -1,6 +1,6 @@
 //! Every route in one table: it drives the routers, the metrics and the authorization test.
 
-use crate::role::Act;
+use crate::role::{Act, ROLES, RULES, RoleSet};
 
 /// An HTTP method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -29,6 +29,8 @@ pub enum Side {
 /// One route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Route {
+    /// The name of its constant.
+    pub name: &'static str,
     /// Its method.
     pub method: Method,
     /// Its path, parameters in braces.
@@ -41,10 +43,33 @@ pub struct Route {
     pub summary: &'static str,
 }
 
+impl Route {
+    /// Who may take it, in words; a star marks those who may on what is their own.
+    pub fn who(&self) -> Vec<String> {
+        let Some(rule) = RULES.iter().find(|rule| rule.act == self.act) else {
+            let who = if self.act == Act::Anyone { "anyone" } else { "anyone signed in" };
+            return vec![who.to_owned()];
+        };
+        let names = |set: RoleSet, mark: &str| {
+            if set == RoleSet::of(&ROLES) {
+                return vec![format!("every member{mark}")];
+            }
+            set.iter().map(|role| format!("{role}{mark}")).collect()
+        };
+        let mut who = names(rule.roles, "");
+        who.extend(names(rule.own_only, "*"));
+        if rule.platform_admin {
+            who.push("platform admin".to_owned());
+        }
+        who
+    }
+}
+
 macro_rules! routes {
     ($($name:ident = $side:ident $method:ident $path:literal $act:ident $summary:literal;)*) => {
         $(#[doc = $summary]
         pub const $name: Route = Route {
+            name: stringify!($name),
             method: Method::$method,
             path: $path,
             act: Act::$act,
@@ -102,6 +127,9 @@ routes! {
     NOTICES = Read Get "/v1/pools/{pool}/notices" Listen "What happens in the pool, as it happens (server-sent events).";
 
     ERRORS = Process Get "/docs/errors" Anyone "What each problem code means.";
+    OPENAPI = Process Get "/openapi.json" Anyone "All routes, as OpenAPI 3.1.";
+    DOCS = Process Get "/docs" Anyone "All routes, to read and to try.";
+    DOCS_PART = Process Get "/docs/{part}" Anyone "The parts of that page.";
     LIVE = Process Get "/livez" Anyone "Whether the process runs.";
     READY = Process Get "/readyz" Anyone "Whether it can serve.";
     METRICS = Process Get "/metrics" Anyone "Metrics (OpenMetrics 1.0).";
@@ -110,7 +138,6 @@ routes! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::role::RULES;
     use std::collections::BTreeSet;
 
     #[test]

@@ -75,7 +75,7 @@ fn rows() -> Vec<(&'static Route, Vec<char>)> {
     lines.map(row).collect()
 }
 
-fn verb(route: &Route) -> &'static str {
+pub(super) fn verb(route: &Route) -> &'static str {
     match route.method {
         Method::Get => "GET",
         Method::Post => "POST",
@@ -102,6 +102,7 @@ fn path(route: &Route) -> String {
         ("{batch}", batch),
         ("{result}", "$result"),
         ("{user_name}", name),
+        ("{part}", "start.js"),
     ];
     let fill = |path: String, (name, fact): (&str, &str)| path.replace(name, fact);
     let path = parameters.into_iter().fold(route.path.to_owned(), fill);

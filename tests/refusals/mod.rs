@@ -12,6 +12,7 @@ mod world;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Barrier;
 
+use schemas::openapi;
 use schemas::problem::{CONTENT_TYPE, Code};
 
 use self::case::{Case, Told};
@@ -58,6 +59,18 @@ fn every_code_that_blames_the_request_has_a_case() {
         let elsewhere = ELSEWHERE.iter().any(|(known, _)| known == code);
         assert!(has(*code) != elsewhere, "{}: a case, or a reason why not", code.as_str());
     }
+}
+
+#[test]
+fn every_refusal_is_one_that_the_document_names() {
+    let mut wrong = Vec::new();
+    for case in case::all() {
+        let (Told::Problem(code), Some(route)) = (&case.told, case.route()) else { continue };
+        if !openapi::codes(route).is_some_and(|codes| codes.contains(code)) {
+            wrong.push(format!("{}: {} {}", case.says, code.as_str(), route.name));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 fn check(case: &Case, world: &World, id: &str) -> Result<(), String> {

@@ -9,6 +9,7 @@ pub mod access;
 pub mod body;
 mod caller;
 pub mod digest;
+pub mod docs;
 pub mod extract;
 pub mod layers;
 mod pace;

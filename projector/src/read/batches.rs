@@ -6,13 +6,14 @@ use http::HeaderMap;
 use infra::http::{AskedPosition, Json, Path, Query, Refused};
 use infra::identity::Caller;
 use infra::table::Field as _;
-use schemas::api::{BatchFile, BatchView, LeaseView, ManifestView, Page, RevisionView};
+use schemas::api::{
+    BatchFile, BatchView, LeaseView, ManifestQuery, ManifestView, Page, RevisionView,
+};
 use schemas::event::{CloseReason, Closed};
 use schemas::id::{BatchId, UploadId};
 use schemas::name::PoolName;
 use schemas::problem::Code;
 use schemas::route;
-use serde::Deserialize;
 
 use super::content::{self, Content};
 use super::{Paging, Reading};
@@ -69,14 +70,6 @@ pub(super) async fn read(
     let mut view = reading.view_of(row).await?;
     view.revisions = views;
     Ok(Json(view))
-}
-
-/// Which part of which manifest is asked for.
-#[derive(Clone, Debug, Deserialize)]
-pub(super) struct ManifestQuery {
-    revision: Option<u32>,
-    cursor: Option<String>,
-    limit: Option<usize>,
 }
 
 pub(super) async fn manifest(

@@ -6,27 +6,17 @@ use axum::extract::State;
 use infra::http::{AskedPosition, Json, Path, Query, Refused};
 use infra::identity::Caller;
 use infra::table::{Cell, Field as _};
-use schemas::api::{DeliveriesView, DeliveryState, DeliveryView};
+use schemas::api::{DeliveriesQuery, DeliveriesView, DeliveryState, DeliveryView};
 use schemas::id::{AccountId, ResultId};
 use schemas::name::PoolName;
 use schemas::problem::Code;
 use schemas::route;
-use serde::Deserialize;
 
 use super::{Paging, Reading};
 use crate::project::{DELIVERY_SHARDS, DeliveryRow, MemberRow, state_of};
 
 /// Members looked at in one go.
 const LOOK_ROWS: usize = 1_000;
-
-/// Which members are asked for.
-#[derive(Clone, Debug, Default, Deserialize)]
-pub(super) struct DeliveriesQuery {
-    /// Only those that have not acknowledged.
-    missing: Option<bool>,
-    cursor: Option<AccountId>,
-    limit: Option<usize>,
-}
 
 pub(super) async fn list(
     State(reading): State<Reading>,

@@ -6,13 +6,12 @@ use http::HeaderMap;
 use infra::http::{Allowed, AskedPosition, Json, Path, Query, Refused};
 use infra::identity::Caller;
 use infra::table::{Cell, Field as _};
-use schemas::api::{DeliveryState, Page, ResultView};
+use schemas::api::{DeliveryState, Page, ResultView, ResultsQuery};
 use schemas::id::ResultId;
 use schemas::name::PoolName;
 use schemas::problem::Code;
 use schemas::route;
 use schemas::topic::Offset;
-use serde::Deserialize;
 
 use super::content::{self, Content};
 use super::{Entitlement, Paging, Reading, Who};
@@ -28,17 +27,6 @@ const LOOK_ROWS: usize = 500;
 /// Results looked at for one page at most: a member that acknowledged all of them gets an empty
 /// page and a cursor.
 const LOOKED_MAX: usize = 20_000;
-
-/// Which results are asked for.
-#[derive(Clone, Debug, Default, Deserialize)]
-pub(super) struct ResultsQuery {
-    /// Only those after this sequence number.
-    after: Option<Offset>,
-    cursor: Option<Offset>,
-    limit: Option<usize>,
-    /// Only those the caller has not acknowledged.
-    pending: Option<bool>,
-}
 
 pub(super) async fn list(
     State(reading): State<Reading>,

@@ -2,6 +2,7 @@
 
 mod access;
 mod around;
+mod docs;
 mod rates;
 mod sockets;
 
