@@ -113,7 +113,8 @@ fn config() -> String {
 fn api() -> String {
     let mut text = String::from(
         "# Routes\n\nGenerated from schemas/src/route.rs and role.rs; do not edit. `/docs` has them to try, `/openapi.json`\n\
-         (docs/openapi.json) with all their bodies. Refusals are problem details (docs/errors.md). Lists take `limit` and `cursor`; answers to writes carry `Sluice-Position`, and a read\n\
+         (docs/openapi.json) with all their bodies. Refusals are problem details (docs/errors.md). Lists take `limit` and `cursor` and\n\
+         name their next page in `Link` (RFC 8288); answers to writes carry `Sluice-Position`, and a read\n\
          that sends it back waits until the tables have it. `*`: on what is one's own. A stranger to a pool gets\n\
          404, a member without the role 403.\n\n\
          Each client address may make so many requests (limits `address_requests_per_s` and `address_burst`):\n\

@@ -109,6 +109,9 @@ routes! {
     READ_HISTORY = Read Get "/v1/pools/{pool}/clients/{client}/history" ReadHistory "A client's uploads, newest first.";
     CLIENT_HISTORY = Read Get "/client/history/{client}" SignedIn "A client's uploads in all pools the caller may see, newest first.";
 
+    FILE_UPLOAD = Write Post "/file/upload" SignedIn "Sends one file, as the body or in a form; for clients of earlier systems.";
+    API_UPLOAD = Write Post "/api/upload" SignedIn "Sends one file, as the body or in a form; for clients of earlier systems.";
+
     LIST_BATCHES = Read Get "/v1/pools/{pool}/batches" ReadBatches "The pool's batches, newest first.";
     READ_BATCH = Read Get "/v1/pools/{pool}/batches/{batch}" ReadBatches "A batch with all its revisions.";
     READ_MANIFEST = Read Get "/v1/pools/{pool}/batches/{batch}/manifest" ReadBatches "The files of a batch, page by page.";
@@ -135,6 +138,9 @@ routes! {
     METRICS = Process Get "/metrics" Anyone "Metrics (OpenMetrics 1.0).";
 }
 
+/// Paths that no route may take: what is to be there is decided, and not there yet.
+pub const RESERVED: &[&str] = &["/api/upload/{folder}"];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,6 +153,17 @@ mod tests {
             assert!(seen.insert((format!("{:?}", route.method), route.path)), "{}", route.path);
             assert!(route.summary.ends_with('.'), "{}", route.path);
         }
+    }
+
+    #[test]
+    fn what_is_reserved_is_free() {
+        let reserved = |route: &&Route| {
+            RESERVED.iter().any(|path| {
+                let (stem, _) = path.split_once('{').unwrap();
+                route.path.starts_with(stem)
+            })
+        };
+        assert_eq!(ALL.iter().find(reserved), None);
     }
 
     #[test]

@@ -43,6 +43,8 @@ const SENT: &[(Route, &str, &str, &str)] = &[
     (route::ISSUE_TOKEN, "", JSON, r#"{"roles":["listener"]}"#),
     (route::JOIN, "", JSON, r#"{"token":"never issued"}"#),
     (route::UPLOAD, "?name=a.csv", "text/csv", "a,b"),
+    (route::FILE_UPLOAD, "?pool=$pool&name=a.csv", "text/csv", "a,b"),
+    (route::API_UPLOAD, "?pool=$pool&name=a.csv", "text/csv", "a,b"),
     (route::UPDATE, "", FORM, "$manifest\r\n$part_a\r\n$part_b\r\n--X--"),
     (route::CLAIM, "", JSON, r#"{"claim":"0199f3a2-5c1e-7d53-b0a4-3d2f0c7f9a11"}"#),
     (route::RENEW, "", JSON, r#"{"epoch":0}"#),

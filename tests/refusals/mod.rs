@@ -63,14 +63,15 @@ fn every_code_that_blames_the_request_has_a_case() {
 
 #[test]
 fn every_refusal_is_one_that_the_document_names() {
-    let mut wrong = Vec::new();
+    let (mut wrong, mut compared) = (Vec::new(), 0);
     for case in case::all() {
         let (Told::Problem(code), Some(route)) = (&case.told, case.route()) else { continue };
+        compared += 1;
         if !openapi::codes(route).is_some_and(|codes| codes.contains(code)) {
             wrong.push(format!("{}: {} {}", case.says, code.as_str(), route.name));
         }
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(wrong.is_empty() && compared > CASES_MIN, "{compared}:\n{}", wrong.join("\n"));
 }
 
 fn check(case: &Case, world: &World, id: &str) -> Result<(), String> {

@@ -13,6 +13,7 @@ pub mod docs;
 pub mod extract;
 pub mod layers;
 mod pace;
+pub mod page;
 pub mod peer;
 pub mod position;
 pub mod process;
@@ -25,6 +26,7 @@ mod tests;
 
 pub use access::{Access, Allowed};
 pub use extract::{Json, Path, Query};
+pub use page::{Here, Link, Listed};
 pub use position::{AskedPosition, PoolPosition};
 pub use refused::Refused;
 pub use router::Routes;

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod acks;
+mod earlier;
 mod headers;
 mod members;
 mod oauth;
@@ -32,6 +33,8 @@ pub fn routes(state: State) -> Routes {
         .mount(route::JOIN, members::join)
         .mount(route::UPLOAD, uploads::upload)
         .mount(route::UPDATE, uploads::update)
+        .mount(route::FILE_UPLOAD, earlier::upload)
+        .mount(route::API_UPLOAD, earlier::upload)
         .mount(route::CLAIM, work::claim)
         .mount(route::RENEW, work::renew)
         .mount(route::FAIL, work::fail)

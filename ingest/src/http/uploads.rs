@@ -18,7 +18,7 @@ use super::reply::position;
 use crate::error::Error;
 use crate::state::State;
 use crate::upload::update::Update;
-use crate::upload::{Key, Said, Sender, Upload};
+use crate::upload::{Key, Said, Sender, Taken, Upload};
 
 pub(super) async fn upload(
     extract::State(state): extract::State<State>,
@@ -36,7 +36,17 @@ pub(super) async fn upload(
         said: Said { observed_at: query.observed_at, sent_at: query.sent_at },
     };
     let taken = Box::pin(state.receive(&ask, body)).await?;
-    let Some(receipt) = state.receipts(&ask.sender, [&taken]).await.pop() else {
+    received(&state, &pool, &ask, &taken).await
+}
+
+/// The answer to an upload.
+pub(super) async fn received(
+    state: &State,
+    pool: &PoolName,
+    ask: &Upload,
+    taken: &Taken,
+) -> Result<Response, Refused> {
+    let Some(receipt) = state.receipts(&ask.sender, [taken]).await.pop() else {
         return Err(Error::Broken("one file has one receipt").into());
     };
     let headers = [
@@ -44,7 +54,7 @@ pub(super) async fn upload(
         (digest::REPR_DIGEST, digest::value(&receipt.sha256)),
     ];
     let status = if taken.repeated { StatusCode::OK } else { StatusCode::CREATED };
-    let position = taken.landed.offset.map(|offset| position(&pool, offset));
+    let position = taken.landed.offset.map(|offset| position(pool, offset));
     crash_point("ingest.before-answer");
     Ok((status, position, headers, Json(receipt)).into_response())
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use axum::extract::State;
-use infra::http::{AskedPosition, Json, Path, Query, Refused};
+use infra::http::{AskedPosition, Here, Json, Link, Path, Query, Refused};
 use infra::identity::Caller;
 use infra::table::{Cell, Field as _};
 use schemas::api::{DeliveriesQuery, DeliveriesView, DeliveryState, DeliveryView};
@@ -24,7 +24,8 @@ pub(super) async fn list(
     asked: AskedPosition,
     Path((pool, result)): Path<(PoolName, ResultId)>,
     Query(query): Query<DeliveriesQuery>,
-) -> Result<Json<DeliveriesView>, Refused> {
+    here: Here,
+) -> Result<(Option<Link>, Json<DeliveriesView>), Refused> {
     reading.allow(&caller, &route::READ_DELIVERIES, &pool, asked).await?;
     let seq = reading.result(&pool, result).await?.ok_or(Code::NotFound)?.seq;
     let limit = Paging { cursor: None, limit: query.limit }.limit(reading.limits());
@@ -57,7 +58,7 @@ pub(super) async fn list(
         }
         after = rows.last().map(|row| vec![row.account.cell()]);
         if !more || after.is_none() {
-            return Ok(Json(view));
+            return Ok((here.next(view.next_cursor.as_deref()), Json(view)));
         }
     }
 }

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::response::Response;
 use http::HeaderMap;
-use infra::http::{Allowed, AskedPosition, Json, Path, Query, Refused};
+use infra::http::{Allowed, AskedPosition, Here, Json, Listed, Path, Query, Refused};
 use infra::identity::Caller;
 use infra::table::{Cell, Field as _};
 use schemas::api::{DeliveryState, Page, ResultView, ResultsQuery};
@@ -34,7 +34,8 @@ pub(super) async fn list(
     asked: AskedPosition,
     Path(pool): Path<PoolName>,
     Query(query): Query<ResultsQuery>,
-) -> Result<Json<Page<ResultView>>, Refused> {
+    here: Here,
+) -> Result<Listed<ResultView>, Refused> {
     let allowed = reading.allow(&caller, &route::LIST_RESULTS, &pool, asked).await?;
     let limit = Paging { cursor: None, limit: query.limit }.limit(reading.limits());
     let who = Who { pool: &pool, account: caller.account };
@@ -61,7 +62,7 @@ pub(super) async fn list(
         }
     }
     let next_cursor = after.filter(|_| more).map(|seq| seq.to_string());
-    Ok(Json(Page { items, next_cursor }))
+    Ok(here.lists(Page { items, next_cursor }))
 }
 
 pub(super) async fn latest(

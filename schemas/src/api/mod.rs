@@ -20,8 +20,8 @@ pub use pool::{
     WindowState, WindowView,
 };
 pub use query::{
-    DeliveriesQuery, ManifestQuery, OfferQuery, OnInvalid, PageQuery, ResultsQuery, TokenForm,
-    UpdateQuery, UploadQuery, ValidateQuery,
+    DeliveriesQuery, EarlierQuery, ManifestQuery, OfferQuery, OnInvalid, PageQuery, ResultsQuery,
+    TokenForm, UpdateQuery, UploadQuery, ValidateQuery,
 };
 pub use result::{
     Acknowledge, DeliveriesView, DeliveryState, DeliveryView, Receipt, ResultReceipt, ResultView,

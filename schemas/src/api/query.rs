@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::id::AccountId;
+use crate::name::PoolName;
 use crate::time::{ObservedAt, SentAt};
 
 /// Which part of a list.
@@ -22,6 +23,20 @@ pub struct PageQuery {
 pub struct UploadQuery {
     /// What the client calls it: 1 to 255 bytes, no slashes.
     pub name: String,
+    /// When the client made it, by its clock.
+    pub observed_at: Option<ObservedAt>,
+    /// When the client sent it, by its clock.
+    pub sent_at: Option<SentAt>,
+}
+
+/// What is said of a file by clients of earlier systems.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EarlierQuery {
+    /// The pool; who contributes to one only may leave it out.
+    pub pool: Option<PoolName>,
+    /// What the client calls it; a form says it in its part.
+    pub name: Option<String>,
     /// When the client made it, by its clock.
     pub observed_at: Option<ObservedAt>,
     /// When the client sent it, by its clock.

@@ -17,6 +17,8 @@ pub(super) enum Takes {
     Form(Made),
     /// A file, as it is.
     File,
+    /// A file, as it is or in a form.
+    FileOrForm,
     /// A manifest and files.
     Parts(Made),
 }
@@ -133,6 +135,12 @@ impl Operation {
         ])
     }
 
+    pub(super) fn takes_file_or_form(mut self) -> Self {
+        self = self.takes_file().refuses(&[Code::MalformedMultipart]);
+        self.takes = Takes::FileOrForm;
+        self
+    }
+
     pub(super) fn takes_parts<T: JsonSchema>(mut self) -> Self {
         self.takes = Takes::Parts(SchemaGenerator::subschema_for::<T>);
         self.refuses(OF_FILES).refuses(&[
@@ -146,6 +154,11 @@ impl Operation {
 
     pub(super) fn gives<T: JsonSchema>(self, status: u16) -> Self {
         self.answers(status, Gives::Json(SchemaGenerator::subschema_for::<T>))
+    }
+
+    /// One page of a list.
+    pub(super) fn lists<T: JsonSchema>(self) -> Self {
+        self.gives::<T>(200).with(&["Link"])
     }
 
     pub(super) fn answers(mut self, status: u16, gives: Gives) -> Self {

@@ -3,14 +3,14 @@
 use super::operation::{Gives, Operation};
 use crate::api::{
     Acknowledge, AddMember, BatchView, Claim, CloseWindow, CreatePool, Credentials,
-    DeliveriesQuery, DeliveriesView, Fail, IssueToken, IssuedToken, Join, Lease, ManifestQuery,
-    ManifestView, MemberView, OfferQuery, Page, PageQuery, PoolView, Receipt, Renew, ResultReceipt,
-    ResultView, ResultsQuery, SignUp, SignedIn, TokenAnswer, TokenForm, UpdateManifest,
-    UpdateQuery, UpdateReceipt, UploadQuery, UploadReceipt, UploadView, ValidateQuery, Validated,
-    WindowView,
+    DeliveriesQuery, DeliveriesView, EarlierQuery, Fail, IssueToken, IssuedToken, Join, Lease,
+    ManifestQuery, ManifestView, MemberView, OfferQuery, Page, PageQuery, PoolView, Receipt, Renew,
+    ResultReceipt, ResultView, ResultsQuery, SignUp, SignedIn, TokenAnswer, TokenForm,
+    UpdateManifest, UpdateQuery, UpdateReceipt, UploadQuery, UploadReceipt, UploadView,
+    ValidateQuery, Validated, WindowView,
 };
 use crate::problem::Code;
-use crate::route;
+use crate::route::{self, Route};
 
 /// All of them, in the order of the table of routes.
 pub(super) fn all() -> Vec<Operation> {
@@ -63,13 +63,13 @@ fn pools() -> Vec<Operation> {
             ]),
         Operation::on(route::LIST_POOLS).gives::<Page<PoolView>>(200).refuses(&[Code::NotFound]),
         Operation::on(route::READ_POOL).gives::<PoolView>(200),
-        Operation::on(route::READ_WINDOWS).asks::<PageQuery>().gives::<Page<WindowView>>(200),
+        Operation::on(route::READ_WINDOWS).asks::<PageQuery>().lists::<Page<WindowView>>(),
         Operation::on(route::CLOSE_WINDOW)
             .takes::<CloseWindow>()
             .answers(204, Gives::Nothing)
             .may_be_pending()
             .refuses(&[Code::NoOpenWindow]),
-        Operation::on(route::LIST_MEMBERS).asks::<PageQuery>().gives::<Page<MemberView>>(200),
+        Operation::on(route::LIST_MEMBERS).asks::<PageQuery>().lists::<Page<MemberView>>(),
         Operation::on(route::ADD_MEMBER)
             .takes::<AddMember>()
             .gives::<MemberView>(201)
@@ -104,6 +104,8 @@ fn files() -> Vec<Operation> {
             .gives::<UploadReceipt>(200)
             .with(&["SluicePosition", "Location", "ReprDigest"])
             .refuses(&[Code::UploadInProgress, Code::IdempotencyKeyReused]),
+        earlier(route::FILE_UPLOAD),
+        earlier(route::API_UPLOAD),
         Operation::on(route::UPDATE)
             .sends(&["IdempotencyKey"])
             .asks::<UpdateQuery>()
@@ -114,19 +116,37 @@ fn files() -> Vec<Operation> {
             .refuses(&[Code::UploadInProgress, Code::IdempotencyKeyReused]),
         Operation::on(route::READ_UPLOAD).gives::<UploadView>(200),
         Operation::on(route::FETCH_UPLOAD).gives_file(),
-        Operation::on(route::READ_HISTORY).asks::<PageQuery>().gives::<Page<UploadView>>(200),
+        Operation::on(route::READ_HISTORY).asks::<PageQuery>().lists::<Page<UploadView>>(),
         Operation::on(route::CLIENT_HISTORY)
             .asks::<PageQuery>()
-            .gives::<Page<UploadView>>(200)
+            .lists::<Page<UploadView>>()
             .refuses(&[Code::NotFound]),
     ]
 }
 
+/// An upload under another name.
+fn earlier(route: Route) -> Operation {
+    Operation::on(route)
+        .sends(&["IdempotencyKey"])
+        .asks::<EarlierQuery>()
+        .takes_file_or_form()
+        .gives::<UploadReceipt>(201)
+        .gives::<UploadReceipt>(200)
+        .with(&["SluicePosition", "Location", "ReprDigest"])
+        .refuses(&[
+            Code::Forbidden,
+            Code::NotFound,
+            Code::InvalidField,
+            Code::UploadInProgress,
+            Code::IdempotencyKeyReused,
+        ])
+}
+
 fn batches() -> Vec<Operation> {
     vec![
-        Operation::on(route::LIST_BATCHES).asks::<PageQuery>().gives::<Page<BatchView>>(200),
+        Operation::on(route::LIST_BATCHES).asks::<PageQuery>().lists::<Page<BatchView>>(),
         Operation::on(route::READ_BATCH).gives::<BatchView>(200),
-        Operation::on(route::READ_MANIFEST).asks::<ManifestQuery>().gives::<ManifestView>(200),
+        Operation::on(route::READ_MANIFEST).asks::<ManifestQuery>().lists::<ManifestView>(),
         Operation::on(route::FETCH_BATCH_FILE).gives_file(),
         Operation::on(route::CLAIM)
             .takes::<Claim>()
@@ -162,14 +182,12 @@ fn batches() -> Vec<Operation> {
 
 fn results() -> Vec<Operation> {
     vec![
-        Operation::on(route::LIST_RESULTS).asks::<ResultsQuery>().gives::<Page<ResultView>>(200),
+        Operation::on(route::LIST_RESULTS).asks::<ResultsQuery>().lists::<Page<ResultView>>(),
         Operation::on(route::LATEST_RESULT).gives::<ResultView>(200),
         Operation::on(route::READ_RESULT).gives::<ResultView>(200),
         Operation::on(route::FETCH_RESULT).gives_file(),
         Operation::on(route::ACKNOWLEDGE).takes::<Acknowledge>().gives::<Receipt>(200),
-        Operation::on(route::READ_DELIVERIES)
-            .asks::<DeliveriesQuery>()
-            .gives::<DeliveriesView>(200),
+        Operation::on(route::READ_DELIVERIES).asks::<DeliveriesQuery>().lists::<DeliveriesView>(),
         Operation::on(route::NOTICES)
             .sends(&["LastEventId"])
             .answers(200, Gives::Text("text/event-stream"))

@@ -58,6 +58,15 @@ fn taken(takes: Takes, schemas: &mut SchemaGenerator) -> Option<Value> {
         Takes::Json(made) => content("application/json", made(schemas)),
         Takes::Form(made) => content("application/x-www-form-urlencoded", made(schemas)),
         Takes::File => bytes(),
+        Takes::FileOrForm => json!({
+            "multipart/form-data": { "schema": {
+                "type": "object",
+                "required": ["file"],
+                "properties": { "file": { "type": "string", "format": "binary" } },
+            }},
+            "application/octet-stream": { "schema": { "type": "string", "format": "binary" } },
+            "*/*": { "schema": { "type": "string", "format": "binary" } },
+        }),
         Takes::Parts(made) => json!({ "multipart/form-data": {
             "schema": {
                 "type": "object",
@@ -220,6 +229,7 @@ pub(super) fn headers() -> Value {
     json!({
         "SluicePosition": header("Where in the pool's log it was written: send it with a read that is to see it."),
         "Location": header("Where it is, or where to see what comes of it."),
+        "Link": header("The next page, as `rel=\"next\"` (RFC 8288); none at the end."),
         "ETag": header("Names these bytes."),
         "ReprDigest": header("`sha-256` of the file (RFC 9530)."),
         "RateLimit": header("How many requests the client's address has left (draft-ietf-httpapi-ratelimit-headers-11)."),

@@ -5,6 +5,9 @@
 
 mod form;
 mod manifest;
+mod single;
+
+pub(crate) use single::FormUpload;
 
 use std::sync::Arc;
 use std::time::Duration;
