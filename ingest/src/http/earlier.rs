@@ -37,17 +37,14 @@ pub(super) async fn upload(
     let key = Key::given_or_made(idempotency_key(&headers)?, state.clock.now());
     let sender = Sender::new(&allowed, caller.account, key)?;
     let said = Said { observed_at, sent_at };
-    let (ask, taken) = match form_type(&headers) {
-        Some(content_type) => {
-            let ask = FormUpload { sender, said, content_type, name };
-            Box::pin(state.receive_form(ask, body)).await?
-        }
-        None => {
-            let declared = declared(&headers, &name.unwrap_or_default())?;
-            let ask = Upload { sender, declared, said };
-            let taken = Box::pin(state.receive(&ask, body)).await?;
-            (ask, taken)
-        }
+    let (ask, taken) = if let Some(content_type) = form_type(&headers) {
+        let ask = FormUpload { sender, said, content_type, name };
+        Box::pin(state.receive_form(ask, body)).await?
+    } else {
+        let declared = declared(&headers, &name.unwrap_or_default())?;
+        let ask = Upload { sender, declared, said };
+        let taken = Box::pin(state.receive(&ask, body)).await?;
+        (ask, taken)
     };
     received(&state, &pool, &ask, &taken).await
 }

@@ -1,5 +1,10 @@
 //! The parts of the document: one operation as JSON, and what operations refer to.
 
+#![allow(
+    clippy::indexing_slicing,
+    reason = "of JSON objects: what is not there reads as null, and writing makes it"
+)]
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
