@@ -27,8 +27,10 @@ pub(crate) struct Setup {
 
 impl Setup {
     /// A server with its data in this folder, of windows as short as a second, and snapshots often.
+    /// All clients of a test have one address, so that it may ask as often as it likes.
     pub(crate) fn new(data: &Path) -> Self {
-        let limits = ["period_ms_min=1000", "snapshot_events=100"].map(str::to_owned).into();
+        let limits = ["period_ms_min=1000", "snapshot_events=100", "address_requests_per_s=0"];
+        let limits = limits.map(str::to_owned).into();
         Self { data: data.to_owned(), faults: String::new(), limits, log: None }
     }
 

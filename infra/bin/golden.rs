@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use infra::http::process;
+use infra::http::docs;
 use schemas::event::{Delivery, Derived, Directory, Event, NamedSchema, example};
 use schemas::limit::Limits;
-use schemas::role::{Act, ROLES, RULES, RoleSet};
-use schemas::route::{self, Route, Side};
+use schemas::openapi;
+use schemas::route::{self, Side};
 
 /// Write what is generated from the code.
 #[derive(Args, Debug)]
@@ -55,10 +55,12 @@ fn all() -> anyhow::Result<Vec<(String, String, bool)>> {
         let text = serde_json::to_string_pretty(&value)? + "\n";
         all.push((format!("schemas/events/{name}.json"), text, true));
     }
-    all.push(("docs/errors.md".into(), process::errors_text(), false));
+    all.push(("docs/errors.md".into(), docs::errors_text(), false));
     all.push(("docs/events.md".into(), events(&schemas), false));
     all.push(("docs/config.md".into(), config(), false));
     all.push(("docs/api.md".into(), api(), false));
+    let document = serde_json::to_string_pretty(&openapi::document())? + "\n";
+    all.push(("docs/openapi.json".into(), document, false));
     Ok(all)
 }
 
@@ -110,10 +112,14 @@ fn config() -> String {
 
 fn api() -> String {
     let mut text = String::from(
-        "# Routes\n\nGenerated from schemas/src/route.rs and role.rs; do not edit. Refusals are problem details\n\
-         (docs/errors.md). Lists take `limit` and `cursor`; answers to writes carry `Sluice-Position`, and a read\n\
+        "# Routes\n\nGenerated from schemas/src/route.rs and role.rs; do not edit. `/docs` has them to try, `/openapi.json`\n\
+         (docs/openapi.json) with all their bodies. Refusals are problem details (docs/errors.md). Lists take `limit` and `cursor` and\n\
+         name their next page in `Link` (RFC 8288); answers to writes carry `Sluice-Position`, and a read\n\
          that sends it back waits until the tables have it. `*`: on what is one's own. A stranger to a pool gets\n\
-         404, a member without the role 403.\n",
+         404, a member without the role 403.\n\n\
+         Each client address may make so many requests (limits `address_requests_per_s` and `address_burst`):\n\
+         answers say how it stands in `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-11),\n\
+         one too many gets 429 with `Retry-After`. Health and metrics are not counted.\n",
     );
     let sides = [
         (Side::Write, "Writes (ingest)"),
@@ -124,30 +130,9 @@ fn api() -> String {
         write!(text, "\n## {title}\n\n| route | who | what |\n|---|---|---|\n").expect("a string");
         for route in route::ALL.iter().filter(|route| route.side == side) {
             let method = format!("{:?}", route.method).to_uppercase();
-            let (path, who, summary) = (route.path, who(route), route.summary);
+            let (path, who, summary) = (route.path, route.who().join(", "), route.summary);
             writeln!(text, "| `{method} {path}` | {who} | {summary} |").expect("a string");
         }
     }
     text
-}
-
-fn who(route: &Route) -> String {
-    let Some(rule) = RULES.iter().find(|rule| rule.act == route.act) else {
-        return match route.act {
-            Act::Anyone => "anyone".into(),
-            _ => "anyone signed in".into(),
-        };
-    };
-    let names = |set: RoleSet, mark: &str| {
-        if set == RoleSet::of(&ROLES) {
-            return vec![format!("every member{mark}")];
-        }
-        set.iter().map(|role| format!("{role}{mark}")).collect()
-    };
-    let mut who = names(rule.roles, "");
-    who.extend(names(rule.own_only, "*"));
-    if rule.platform_admin {
-        who.push("platform admin".into());
-    }
-    who.join(", ")
 }

@@ -137,6 +137,8 @@ pub struct HttpMetrics {
     pub connections: Gauge,
     /// Connections ended for being too slow.
     pub slow_connections: Counter,
+    /// Requests refused because their address makes too many.
+    pub limited: Counter,
 }
 
 /// The metrics of a process: one registry, shared by its clones.
@@ -166,6 +168,7 @@ impl Metrics {
                 seconds: Family::new_with_constructor(seconds),
                 connections: Gauge::default(),
                 slow_connections: Counter::default(),
+                limited: Counter::default(),
             },
         };
         metrics.add("build", "What runs", Info::new([("version", version)]));
@@ -182,6 +185,11 @@ impl Metrics {
             "http_slow_connections",
             "Connections ended for being too slow",
             http.slow_connections.clone(),
+        );
+        metrics.add(
+            "http_rate_limited",
+            "Requests refused because their address makes too many",
+            http.limited.clone(),
         );
         metrics
     }

@@ -32,7 +32,7 @@ const GONE: Error = Error::Broken("a pool was shown and is gone");
 pub(crate) struct NewPool {
     pub(crate) name: PoolName,
     pub(crate) owner: AccountId,
-    pub(crate) policy: Policy,
+    pub(crate) policy: Box<Policy>,
     pub(crate) key: Option<IdempotencyKey>,
 }
 

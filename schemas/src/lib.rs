@@ -2,7 +2,7 @@
 //!
 //! Nothing here does I/O, knows the time or makes anything random. Read in this order: [`id`],
 //! [`name`], [`time`], [`digest`], [`limit`], [`role`], [`policy`], [`mod@file`], [`event`],
-//! [`topic`], [`wire`], then what HTTP speaks: [`problem`], [`api`], [`route`].
+//! [`topic`], [`wire`], then what HTTP speaks: [`problem`], [`api`], [`route`], [`openapi`].
 
 pub mod api;
 pub mod digest;
@@ -11,6 +11,7 @@ pub mod file;
 pub mod id;
 pub mod limit;
 pub mod name;
+pub mod openapi;
 pub mod policy;
 pub mod problem;
 pub mod role;

@@ -73,6 +73,12 @@ limits! {
     idle_ms_max: 75_000;
     /// Longest a body may pause; slower clients resume by retrying.
     body_pause_ms_max: 20_000;
+    /// Requests a second that one client address may make (IPv6: one /64); 0 for any number.
+    address_requests_per_s: 100;
+    /// Requests that an address which has been quiet may make at once.
+    address_burst: 200;
+    /// Addresses whose requests are counted at once; beyond it the most modest are forgotten.
+    addresses_max: 65_536;
     /// Rows in one page of an answer.
     page_rows_max: 1_000;
     /// Bytes a reader of the log may hold ahead of its consumer.

@@ -130,6 +130,8 @@ codes! {
         "Correct the items in `errors`, or send `?on_invalid=skip` to have the others taken.";
     WeakPassword "weak-password" 422 "the password is too short or too long",
         "8 to 256 characters; longer is better.";
+    RateLimited "rate-limited" 429 "too many requests come from this address",
+        "Nothing was done. Retry after the time in Retry-After; `RateLimit` in every answer tells how many are left.";
     Internal "internal" 500 "something failed on our side",
         "Retry with the same idempotency key; report the `request_id` if it stays.";
     Unavailable "unavailable" 503 "a part of the service cannot be reached",
@@ -193,7 +195,7 @@ impl Problem {
             detail: None,
             errors: Vec::new(),
             request_id: None,
-            retry_after_s: matches!(code.status(), 503 | 507).then_some(1),
+            retry_after_s: matches!(code.status(), 429 | 503 | 507).then_some(1),
         }
     }
 

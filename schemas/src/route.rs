@@ -1,6 +1,6 @@
 //! Every route in one table: it drives the routers, the metrics and the authorization test.
 
-use crate::role::Act;
+use crate::role::{Act, ROLES, RULES, RoleSet};
 
 /// An HTTP method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -29,6 +29,8 @@ pub enum Side {
 /// One route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Route {
+    /// The name of its constant.
+    pub name: &'static str,
     /// Its method.
     pub method: Method,
     /// Its path, parameters in braces.
@@ -41,10 +43,33 @@ pub struct Route {
     pub summary: &'static str,
 }
 
+impl Route {
+    /// Who may take it, in words; a star marks those who may on what is their own.
+    pub fn who(&self) -> Vec<String> {
+        let Some(rule) = RULES.iter().find(|rule| rule.act == self.act) else {
+            let who = if self.act == Act::Anyone { "anyone" } else { "anyone signed in" };
+            return vec![who.to_owned()];
+        };
+        let names = |set: RoleSet, mark: &str| {
+            if set == RoleSet::of(&ROLES) {
+                return vec![format!("every member{mark}")];
+            }
+            set.iter().map(|role| format!("{role}{mark}")).collect()
+        };
+        let mut who = names(rule.roles, "");
+        who.extend(names(rule.own_only, "*"));
+        if rule.platform_admin {
+            who.push("platform admin".to_owned());
+        }
+        who
+    }
+}
+
 macro_rules! routes {
     ($($name:ident = $side:ident $method:ident $path:literal $act:ident $summary:literal;)*) => {
         $(#[doc = $summary]
         pub const $name: Route = Route {
+            name: stringify!($name),
             method: Method::$method,
             path: $path,
             act: Act::$act,
@@ -86,6 +111,9 @@ routes! {
     READ_HISTORY = Read Get "/v1/pools/{pool}/clients/{client}/history" ReadHistory "A client's uploads, newest first.";
     CLIENT_HISTORY = Read Get "/client/history/{client}" SignedIn "A client's uploads in all pools the caller may see, newest first.";
 
+    FILE_UPLOAD = Write Post "/file/upload" SignedIn "Sends one file, as the body or in a form; for clients of earlier systems.";
+    API_UPLOAD = Write Post "/api/upload" SignedIn "Sends one file, as the body or in a form; for clients of earlier systems.";
+
     LIST_BATCHES = Read Get "/v1/pools/{pool}/batches" ReadBatches "The pool's batches, newest first.";
     READ_BATCH = Read Get "/v1/pools/{pool}/batches/{batch}" ReadBatches "A batch with all its revisions.";
     READ_MANIFEST = Read Get "/v1/pools/{pool}/batches/{batch}/manifest" ReadBatches "The files of a batch, page by page.";
@@ -104,15 +132,20 @@ routes! {
     NOTICES = Read Get "/v1/pools/{pool}/notices" Listen "What happens in the pool, as it happens (server-sent events).";
 
     ERRORS = Process Get "/docs/errors" Anyone "What each problem code means.";
+    OPENAPI = Process Get "/openapi.json" Anyone "All routes, as OpenAPI 3.1.";
+    DOCS = Process Get "/docs" Anyone "All routes, to read and to try.";
+    DOCS_PART = Process Get "/docs/{part}" Anyone "The parts of that page.";
     LIVE = Process Get "/livez" Anyone "Whether the process runs.";
     READY = Process Get "/readyz" Anyone "Whether it can serve.";
     METRICS = Process Get "/metrics" Anyone "Metrics (OpenMetrics 1.0).";
 }
 
+/// Paths that no route may take: what is to be there is decided, and not there yet.
+pub const RESERVED: &[&str] = &["/api/upload/{folder}"];
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::role::RULES;
     use std::collections::BTreeSet;
 
     #[test]
@@ -122,6 +155,17 @@ mod tests {
             assert!(seen.insert((format!("{:?}", route.method), route.path)), "{}", route.path);
             assert!(route.summary.ends_with('.'), "{}", route.path);
         }
+    }
+
+    #[test]
+    fn what_is_reserved_is_free() {
+        let reserved = |route: &&Route| {
+            RESERVED.iter().any(|path| {
+                let (stem, _) = path.split_once('{').unwrap();
+                route.path.starts_with(stem)
+            })
+        };
+        assert_eq!(ALL.iter().find(reserved), None);
     }
 
     #[test]

@@ -43,6 +43,8 @@ const SENT: &[(Route, &str, &str, &str)] = &[
     (route::ISSUE_TOKEN, "", JSON, r#"{"roles":["listener"]}"#),
     (route::JOIN, "", JSON, r#"{"token":"never issued"}"#),
     (route::UPLOAD, "?name=a.csv", "text/csv", "a,b"),
+    (route::FILE_UPLOAD, "?pool=$pool&name=a.csv", "text/csv", "a,b"),
+    (route::API_UPLOAD, "?pool=$pool&name=a.csv", "text/csv", "a,b"),
     (route::UPDATE, "", FORM, "$manifest\r\n$part_a\r\n$part_b\r\n--X--"),
     (route::RELEASE_UPLOAD, "", JSON, "{}"),
     (route::CLAIM, "", JSON, r#"{"claim":"0199f3a2-5c1e-7d53-b0a4-3d2f0c7f9a11"}"#),
@@ -76,7 +78,7 @@ fn rows() -> Vec<(&'static Route, Vec<char>)> {
     lines.map(row).collect()
 }
 
-fn verb(route: &Route) -> &'static str {
+pub(super) fn verb(route: &Route) -> &'static str {
     match route.method {
         Method::Get => "GET",
         Method::Post => "POST",
@@ -103,6 +105,7 @@ fn path(route: &Route) -> String {
         ("{batch}", batch),
         ("{result}", "$result"),
         ("{user_name}", name),
+        ("{part}", "start.js"),
     ];
     let fill = |path: String, (name, fact): (&str, &str)| path.replace(name, fact);
     let path = parameters.into_iter().fold(route.path.to_owned(), fill);

@@ -21,7 +21,9 @@
 use std::ops::Range;
 
 use schemas::problem::Code;
+use schemas::route::{self, Route};
 
+use super::authorization;
 use super::wire::Then;
 use super::world::World;
 
@@ -86,6 +88,22 @@ impl Case {
         let with = with.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let body = body.replace('\n', "\r\n");
         Self { says, ask: ask.to_owned(), headers, body, told, with }
+    }
+
+    /// The route it is sent to, if it comes as far.
+    pub(super) fn route(&self) -> Option<&'static Route> {
+        let mut words = self.ask.split(' ').skip(1);
+        let (verb, target) = (words.next()?, words.next()?);
+        let path: Vec<&str> = target.split('?').next()?.split('/').collect();
+        let is_it = |route: &&Route| {
+            let parts: Vec<&str> = route.path.split('/').collect();
+            let mut both = parts.iter().zip(&path);
+            authorization::verb(route) == verb
+                && parts.len() == path.len()
+                && both.all(|(part, given)| part == given || part.starts_with('{'))
+        };
+        // One without parameters goes before one with.
+        route::ALL.iter().filter(is_it).min_by_key(|route| route.path.matches('{').count())
     }
 
     /// What is sent.

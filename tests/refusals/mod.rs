@@ -12,6 +12,7 @@ mod world;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Barrier;
 
+use schemas::openapi;
 use schemas::problem::{CONTENT_TYPE, Code};
 
 use self::case::{Case, Told};
@@ -24,6 +25,7 @@ const ELSEWHERE: &[(Code, &str)] = &[
     (Code::AccountsFull, "infra/src/identity: full, no case could sign up"),
     (Code::MembersFull, "batcher/src/fold: takes a hundred thousand members"),
     (Code::TokensFull, "batcher/src/fold: takes ten thousand tokens"),
+    (Code::RateLimited, "infra/src/http/tests: takes two hundred, and the cases are more"),
     (Code::UploadInProgress, "below: takes two at once"),
 ];
 
@@ -57,6 +59,19 @@ fn every_code_that_blames_the_request_has_a_case() {
         let elsewhere = ELSEWHERE.iter().any(|(known, _)| known == code);
         assert!(has(*code) != elsewhere, "{}: a case, or a reason why not", code.as_str());
     }
+}
+
+#[test]
+fn every_refusal_is_one_that_the_document_names() {
+    let (mut wrong, mut compared) = (Vec::new(), 0);
+    for case in case::all() {
+        let (Told::Problem(code), Some(route)) = (&case.told, case.route()) else { continue };
+        compared += 1;
+        if !openapi::codes(route).is_some_and(|codes| codes.contains(code)) {
+            wrong.push(format!("{}: {} {}", case.says, code.as_str(), route.name));
+        }
+    }
+    assert!(wrong.is_empty() && compared > CASES_MIN, "{compared}:\n{}", wrong.join("\n"));
 }
 
 fn check(case: &Case, world: &World, id: &str) -> Result<(), String> {

@@ -105,7 +105,7 @@ pub struct State {
 struct Pool {
     id: PoolId,
     name: PoolName,
-    policy: Policy,
+    policy: Box<Policy>,
     policy_version: u32,
 }
 

@@ -99,8 +99,17 @@ impl World {
         self.log.append(&Topic::directory(), vec![draft]).await.unwrap();
         let owner = AccountId::from_bits(1_000);
         let id = PoolId::from_bits(7);
-        self.say(&pool, PoolCreated { pool: id, name: pool.clone(), owner, semantics: 1, policy })
-            .await;
+        self.say(
+            &pool,
+            PoolCreated {
+                pool: id,
+                name: pool.clone(),
+                owner,
+                semantics: 1,
+                policy: Box::new(policy),
+            },
+        )
+        .await;
         for client in 1..=2 {
             let (account, roles) =
                 (AccountId::from_bits(client), RoleSet::of(&[Role::Contributor]));

@@ -125,7 +125,13 @@ fn up_args(args: &DemoArgs, password: &str) -> UpArgs {
         insecure: false,
         log: None,
         // Nobody wants to watch for the minute that a window takes at least elsewhere.
-        limits: vec![format!("period_ms_min={}", troupe::PERIOD_MS)],
+        // All of the troupe have one address.
+        limits: vec![
+            format!("period_ms_min={}", troupe::PERIOD_MS),
+            "address_requests_per_s=0".to_owned(),
+        ],
+        proxies: Vec::new(),
+        proxy_header: "x-forwarded-for".to_owned(),
         grace_s: GRACE_S,
         log_filter: args.log_filter.clone(),
         admin_password: Some(password.to_owned()),

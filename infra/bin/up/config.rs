@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use infra::http::peer::{Proxies, ProxyHeader};
 use schemas::limit::Limits;
 
 /// Serve everything in one process.
@@ -25,6 +26,14 @@ pub(crate) struct UpArgs {
     /// A limit other than its default, such as file_bytes_max=1000000000 (docs/config.md)
     #[arg(long = "limit", value_name = "NAME=NUMBER")]
     pub(crate) limits: Vec<String>,
+    /// An address or network of proxies whose word on where a request comes from is taken, such as
+    /// 10.0.0.0/8; as often as needed
+    #[arg(long = "trusted-proxy", env = "SLUICE_TRUSTED_PROXIES", value_name = "CIDR")]
+    #[arg(value_delimiter = ',')]
+    pub(crate) proxies: Vec<String>,
+    /// The header in which they say it: x-forwarded-for or forwarded
+    #[arg(long, env = "SLUICE_PROXY_HEADER", default_value = "x-forwarded-for")]
+    pub(crate) proxy_header: String,
     /// Seconds that requests under way have to finish when the process is told to end
     #[arg(long, env = "SLUICE_GRACE_S", default_value_t = 20)]
     pub(crate) grace_s: u64,
@@ -61,9 +70,17 @@ impl LogUrl {
     }
 }
 
+/// What was said, understood.
+#[derive(Clone, Debug)]
+pub(crate) struct Resolved {
+    pub(crate) log: LogUrl,
+    pub(crate) limits: Limits,
+    pub(crate) proxies: Proxies,
+}
+
 impl UpArgs {
-    /// Where the log is, and the limits: or all that is wrong with what was said.
-    pub(crate) fn resolve(&self) -> Result<(LogUrl, Limits), Vec<String>> {
+    /// What was said, or all that is wrong with it.
+    pub(crate) fn resolve(&self) -> Result<Resolved, Vec<String>> {
         let mut faults = Vec::new();
         let log = LogUrl::parse(self.log.as_deref()).unwrap_or_else(|fault| {
             faults.push(fault);
@@ -80,7 +97,20 @@ impl UpArgs {
                 Some(_) => {}
             }
         }
-        if faults.is_empty() { Ok((log, limits)) } else { Err(faults) }
+        let proxies = self.proxies().unwrap_or_else(|fault| {
+            faults.push(fault);
+            Proxies::default()
+        });
+        if faults.is_empty() { Ok(Resolved { log, limits, proxies }) } else { Err(faults) }
+    }
+
+    fn proxies(&self) -> Result<Proxies, String> {
+        let header: ProxyHeader = self
+            .proxy_header
+            .parse()
+            .map_err(|wrong| format!("--proxy-header {}: {wrong}", self.proxy_header))?;
+        Proxies::new(&self.proxies, header)
+            .map_err(|(network, wrong)| format!("--trusted-proxy {network}: {wrong}"))
     }
 
     /// How long requests under way have to finish.

@@ -11,6 +11,8 @@ use anyhow::{Context as _, bail};
 use infra::clock::{Clock, SystemClock};
 use infra::directory::Directory;
 use infra::http::layers::Around;
+use infra::http::peer::Proxies;
+use infra::http::rate::Rates;
 use infra::http::serve::{Listen, Server, serve};
 use infra::http::{Access, Routes, process};
 use infra::identity::{KeyRing, LocalIdentity, LocalParts};
@@ -20,6 +22,7 @@ use infra::telemetry::{LogForm, Metrics, start_log};
 use schemas::limit::Limits;
 use schemas::topic::Topic;
 
+use config::Resolved;
 pub(crate) use config::{LogUrl, UpArgs};
 pub(crate) use doors::{Doors, open_log_to_read};
 
@@ -52,7 +55,7 @@ fn say_ready(address: SocketAddr) {
 
 /// Starts everything; gives the address.
 pub(crate) async fn start(args: &UpArgs, supervisor: &Supervisor) -> anyhow::Result<SocketAddr> {
-    let (log, limits) = match args.resolve() {
+    let Resolved { log, limits, proxies } = match args.resolve() {
         Ok(resolved) => resolved,
         Err(faults) => bail!("configuration:\n  {}", faults.join("\n  ")),
     };
@@ -60,7 +63,7 @@ pub(crate) async fn start(args: &UpArgs, supervisor: &Supervisor) -> anyhow::Res
     let clock: Arc<dyn Clock> = SystemClock::new();
     let metrics = Metrics::new(Arc::clone(&clock), VERSION);
     let doors = Arc::new(Doors::open(&args.data, &log, &limits, &clock).await?);
-    let ground = Ground { limits, clock, metrics, doors };
+    let ground = Ground { limits, proxies, clock, metrics, doors };
     let (access, answers) = ground.begin(args, supervisor).await?;
     let routes = ground.stages(args, supervisor, &access, &answers)?;
     ground.serve(args, supervisor, routes, &access).await
@@ -69,6 +72,7 @@ pub(crate) async fn start(args: &UpArgs, supervisor: &Supervisor) -> anyhow::Res
 /// What everything stands on.
 struct Ground {
     limits: Arc<Limits>,
+    proxies: Proxies,
     clock: Arc<dyn Clock>,
     metrics: Metrics,
     doors: Arc<Doors>,
@@ -81,7 +85,7 @@ impl Ground {
         args: &UpArgs,
         supervisor: &Supervisor,
     ) -> anyhow::Result<(Access, Arc<Answers>)> {
-        let Self { limits, clock, metrics, doors } = self;
+        let Self { limits, clock, metrics, doors, .. } = self;
         let topic = Topic::directory();
         doors.append.ensure(&topic).await.context("make the directory's topic")?;
         let directory = Directory::new(Arc::clone(clock), limits, metrics);
@@ -205,9 +209,10 @@ impl Ground {
             let stale = directory.fresh().is_err();
             stale.then(|| "the directory is not read to its end".to_owned()).into_iter().collect()
         });
+        let rates = Rates::new(&self.limits, self.proxies.clone(), Arc::clone(&self.clock));
         let router = routes
             .join(process::routes(self.metrics.clone(), readiness))
-            .finish(Around::new(&self.metrics, Arc::clone(&self.clock)));
+            .finish(Around::new(&self.metrics, Arc::clone(&self.clock)).within(rates));
         let server = Server {
             tasks: supervisor.stage(Stage::Serve),
             limits: Arc::clone(&self.limits),

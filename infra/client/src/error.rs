@@ -128,6 +128,7 @@ impl Error {
                     | Code::OutcomeUnknown
                     | Code::PositionNotReached
                     | Code::TooBusy
+                    | Code::RateLimited
                     | Code::StorageFull
             ),
             Self::Foreign { status, .. } => matches!(status, 408 | 425 | 429 | 500 | 502..=504),
@@ -237,6 +238,7 @@ mod tests {
             assert_eq!((error.retryable(), error.may_be_done()), expected, "{error}");
         };
         check(refused(Code::TooBusy), (true, false));
+        check(refused(Code::RateLimited), (true, false));
         check(refused(Code::Unavailable), (true, false));
         check(refused(Code::OutcomeUnknown), (true, true));
         check(refused(Code::UploadInProgress), (true, true));

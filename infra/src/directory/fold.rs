@@ -272,7 +272,7 @@ mod tests {
     fn policy(name: &str, version: u32, as_of: u64) -> Record {
         let policy = PolicyAsk::default().resolve(&Limits::default()).unwrap();
         let id = PoolId::from_bits(1);
-        PolicyCopied { pool: pool(name), id, version, policy, as_of }.into()
+        PolicyCopied { pool: pool(name), id, version, policy: Box::new(policy), as_of }.into()
     }
 
     fn located(name: &str) -> Record {

@@ -1,5 +1,6 @@
-//! What happens around every request: it gets an id and one line in the log, is timed, and its
-//! answer gets the headers that all answers have. A panic becomes an answer.
+//! What happens around every request: it gets an id and one line in the log, is counted for its
+//! client's address and timed, and its answer gets the headers that all answers have. A panic
+//! becomes an answer.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use schemas::time::Wall;
 use tracing::{Instrument, Span};
 
 use super::Refused;
+use super::rate::{Counted, Rates};
 use super::refused::rendered;
 use crate::clock::{Clock, SystemClock};
 use crate::fresh;
@@ -40,12 +42,20 @@ pub struct Around {
     clock: Arc<dyn Clock>,
     /// Durations are real, whatever the other clock is told.
     stopwatch: Arc<SystemClock>,
+    rates: Option<Arc<Rates>>,
 }
 
 impl Around {
     /// Counted in these metrics; ids carry the time of `clock`.
     pub fn new(metrics: &Metrics, clock: Arc<dyn Clock>) -> Self {
-        Self { metrics: metrics.http.clone(), clock, stopwatch: SystemClock::new() }
+        let (metrics, stopwatch) = (metrics.http.clone(), SystemClock::new());
+        Self { metrics, clock, stopwatch, rates: None }
+    }
+
+    /// And no address asks more often than these say.
+    pub fn within(mut self, rates: Option<Rates>) -> Self {
+        self.rates = rates.map(Arc::new);
+        self
     }
 }
 
@@ -66,18 +76,31 @@ pub async fn around(State(around): State<Around>, mut request: Request, next: Ne
     );
     request.extensions_mut().insert(id.clone());
     let start = around.stopwatch.uptime();
-    let mut response =
-        match AssertUnwindSafe(next.run(request)).catch_unwind().instrument(span.clone()).await {
-            Ok(response) => response,
-            Err(panic) => {
-                span.in_scope(|| Refused::internal(&panic_text(panic.as_ref()))).into_response()
-            }
-        };
+    let counted = around.rates.as_ref().and_then(|rates| rates.count(&request, labels.route));
+    let mut response = match counted.as_ref().and_then(Counted::refusal) {
+        Some(refused) => {
+            around.metrics.limited.inc();
+            refused.into_response()
+        }
+        None => handled(request, next, &span).await,
+    };
+    if let Some(counted) = counted {
+        counted.tell(response.headers_mut());
+    }
     let took = around.stopwatch.uptime().saturating_sub(start);
     finish(&mut response, &id);
     tell(&span, &labels, response.status(), took);
     around.measure(labels, response.status(), took);
     response
+}
+
+async fn handled(request: Request, next: Next, span: &Span) -> Response {
+    match AssertUnwindSafe(next.run(request)).catch_unwind().instrument(span.clone()).await {
+        Ok(response) => response,
+        Err(panic) => {
+            span.in_scope(|| Refused::internal(&panic_text(panic.as_ref()))).into_response()
+        }
+    }
 }
 
 impl Around {
@@ -101,7 +124,8 @@ fn tell(span: &Span, labels: &RouteLabels, status: StatusCode, took: Duration) {
     let (status, ms) = (status.as_u16(), (took.as_secs_f64() * 10_000.0).round() / 10.0);
     span.in_scope(|| match (labels.method, status) {
         (_, 500..) => tracing::warn!(status, ms, "answered"),
-        ("get" | "head", _) => tracing::debug!(status, ms, "answered"),
+        // Refused without a look at it: whoever floods us does not get to flood the log.
+        ("get" | "head", _) | (_, 429) => tracing::debug!(status, ms, "answered"),
         _ => tracing::info!(status, ms, "answered"),
     });
 }

@@ -1,7 +1,6 @@
-//! What every process answers: whether it lives, whether it can serve, its metrics, and what its
-//! problem codes mean.
+//! What every process answers: whether it lives, whether it can serve, its metrics, and what is
+//! documented.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -11,7 +10,7 @@ use schemas::problem::Code;
 use schemas::route;
 use serde_json::json;
 
-use super::{Json, Refused, Routes};
+use super::{Json, Refused, Routes, docs};
 use crate::telemetry::{METRICS_CONTENT_TYPE, Metrics};
 
 /// Says what keeps the process from serving, one short text each; nothing when it can.
@@ -29,8 +28,8 @@ pub fn routes(metrics: Metrics, readiness: Readiness) -> Routes {
         .mount(route::LIVE, async || Json(json!({ "live": true })))
         .mount(route::READY, ready)
         .mount(route::METRICS, metrics_text)
-        .mount(route::ERRORS, errors)
         .with(Process { metrics, readiness })
+        .join(docs::routes())
 }
 
 async fn ready(State(process): State<Process>) -> Result<Json<serde_json::Value>, Refused> {
@@ -44,25 +43,4 @@ async fn ready(State(process): State<Process>) -> Result<Json<serde_json::Value>
 async fn metrics_text(State(process): State<Process>) -> impl IntoResponse {
     let kind = HeaderValue::from_static(METRICS_CONTENT_TYPE);
     ([(CONTENT_TYPE, kind)], process.metrics.render())
-}
-
-async fn errors() -> impl IntoResponse {
-    // Browsers show plain text and offer to save Markdown.
-    let kind = HeaderValue::from_static("text/plain; charset=utf-8");
-    ([(CONTENT_TYPE, kind)], errors_text())
-}
-
-/// docs/errors.md: what each code means.
-pub fn errors_text() -> String {
-    let mut text = String::from(
-        "# Problem codes\n\n\
-         Made from `schemas/src/problem.rs`; do not edit. Refusals are `application/problem+json`\n\
-         (RFC 9457). A code keeps its meaning for ever; new ones may come.\n",
-    );
-    for code in Code::ALL {
-        let (name, status, title) = (code.as_str(), code.status(), code.title());
-        let advice = code.advice();
-        writeln!(text, "\n## {name}\n\n{status}: {title}. {advice}").expect("a string takes all");
-    }
-    text
 }

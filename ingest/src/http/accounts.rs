@@ -6,11 +6,9 @@ use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use infra::http::{Json, Path, Query, Refused};
 use infra::identity::{Caller, Proof, Token};
-use schemas::api::{Credentials, SignUp, SignedIn, Validated};
-use schemas::id::AccountId;
+use schemas::api::{Credentials, SignUp, SignedIn, ValidateQuery, Validated};
 use schemas::name::UserName;
 use schemas::problem::Code;
-use serde::Deserialize;
 
 use crate::state::State;
 
@@ -60,14 +58,9 @@ async fn is_named(state: &State, caller: &Caller, name: &UserName) -> Result<boo
     Ok(account.is_some_and(|account| account.name == *name))
 }
 
-#[derive(Debug, Deserialize)]
-pub(super) struct AskedUser {
-    user_id: AccountId,
-}
-
 pub(super) async fn validate(
     caller: Caller,
-    Query(asked): Query<AskedUser>,
+    Query(asked): Query<ValidateQuery>,
 ) -> Result<Json<Validated>, Refused> {
     if asked.user_id != caller.account {
         return Err(Code::WrongUser.into());

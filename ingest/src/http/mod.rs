@@ -2,6 +2,7 @@
 
 mod accounts;
 mod acks;
+mod earlier;
 mod headers;
 mod held;
 mod members;
@@ -35,6 +36,8 @@ pub fn routes(state: State) -> Routes {
         .mount(route::UPDATE, uploads::update)
         .mount(route::RELEASE_UPLOAD, held::release)
         .mount(route::DISCARD_UPLOAD, held::discard)
+        .mount(route::FILE_UPLOAD, earlier::upload)
+        .mount(route::API_UPLOAD, earlier::upload)
         .mount(route::CLAIM, work::claim)
         .mount(route::RENEW, work::renew)
         .mount(route::FAIL, work::fail)

@@ -11,9 +11,9 @@ use http::{HeaderMap, StatusCode};
 use infra::http::body::{Bounds, whole};
 use infra::http::{Json, Refused};
 use infra::identity::{self, Proof};
-use schemas::api::TokenAnswer;
+use schemas::api::{TokenAnswer, TokenForm};
 use schemas::name::UserName;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::state::State;
 
@@ -28,14 +28,6 @@ enum Refusal {
     InvalidClient,
     InvalidGrant,
     UnsupportedGrantType,
-}
-
-/// A form; parameters that mean nothing here are overlooked, as the RFC asks.
-#[derive(Deserialize)]
-struct Form {
-    grant_type: String,
-    username: Option<String>,
-    password: Option<String>,
 }
 
 pub(super) async fn token(
@@ -74,7 +66,8 @@ fn proof(headers: &HeaderMap, bytes: &[u8]) -> Result<Proof, Refusal> {
         return Err(Refusal::InvalidRequest);
     }
     // A parameter that comes twice is an error of the form.
-    let form: Form = serde_urlencoded::from_bytes(bytes).map_err(|_| Refusal::InvalidRequest)?;
+    let form: TokenForm =
+        serde_urlencoded::from_bytes(bytes).map_err(|_| Refusal::InvalidRequest)?;
     if form.grant_type != "password" {
         return Err(Refusal::UnsupportedGrantType);
     }

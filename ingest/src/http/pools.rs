@@ -27,7 +27,7 @@ pub(super) async fn create(
 ) -> Result<Response, Refused> {
     let key = idempotency_key(&headers)?;
     let policy = policy.resolve(&state.limits).map_err(|faults| invalid_policy(&faults))?;
-    let ask = NewPool { name: name.clone(), owner: caller.account, policy, key };
+    let ask = NewPool { name: name.clone(), owner: caller.account, policy: Box::new(policy), key };
     let place = format!("/v1/pools/{name}");
     Ok(match state.create_pool(ask).await? {
         Made::New { offset, view } => {

@@ -8,27 +8,17 @@ use http::{HeaderMap, StatusCode};
 use infra::faults::crash_point;
 use infra::http::{Json, Path, Query, Refused, digest};
 use infra::identity::Caller;
-use schemas::api::UpdateReceipt;
+use schemas::api::{UpdateQuery, UpdateReceipt, UploadQuery};
 use schemas::name::PoolName;
 use schemas::problem::Code;
 use schemas::route;
-use schemas::time::{ObservedAt, SentAt};
-use serde::Deserialize;
 
 use super::headers::{declared, idempotency_key};
 use super::reply::position;
 use crate::error::Error;
 use crate::state::State;
-use crate::upload::update::{OnInvalid, Update};
-use crate::upload::{Key, Said, Sender, Upload};
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct UploadQuery {
-    name: String,
-    observed_at: Option<ObservedAt>,
-    sent_at: Option<SentAt>,
-}
+use crate::upload::update::Update;
+use crate::upload::{Key, Said, Sender, Taken, Upload};
 
 pub(super) async fn upload(
     extract::State(state): extract::State<State>,
@@ -46,7 +36,17 @@ pub(super) async fn upload(
         said: Said { observed_at: query.observed_at, sent_at: query.sent_at },
     };
     let taken = Box::pin(state.receive(&ask, body)).await?;
-    let Some(receipt) = state.receipts(&ask.sender, [&taken]).await.pop() else {
+    received(&state, &pool, &ask, &taken).await
+}
+
+/// The answer to an upload.
+pub(super) async fn received(
+    state: &State,
+    pool: &PoolName,
+    ask: &Upload,
+    taken: &Taken,
+) -> Result<Response, Refused> {
+    let Some(receipt) = state.receipts(&ask.sender, [taken]).await.pop() else {
         return Err(Error::Broken("one file has one receipt").into());
     };
     let headers = [
@@ -54,16 +54,9 @@ pub(super) async fn upload(
         (digest::REPR_DIGEST, digest::value(&receipt.sha256)),
     ];
     let status = if taken.repeated { StatusCode::OK } else { StatusCode::CREATED };
-    let position = taken.landed.offset.map(|offset| position(&pool, offset));
+    let position = taken.landed.offset.map(|offset| position(pool, offset));
     crash_point("ingest.before-answer");
     Ok((status, position, headers, Json(receipt)).into_response())
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct UpdateQuery {
-    #[serde(default)]
-    on_invalid: OnInvalid,
 }
 
 pub(super) async fn update(

@@ -8,13 +8,11 @@ use http::{HeaderMap, StatusCode};
 use infra::http::serve::Draining;
 use infra::http::{Json, Path, Query, Refused, digest};
 use infra::identity::Caller;
-use schemas::api::{Claim, Fail, Renew};
-use schemas::digest::Digest;
+use schemas::api::{Claim, Fail, OfferQuery, Renew};
 use schemas::event::ProcessingFailed;
 use schemas::id::BatchId;
 use schemas::name::PoolName;
 use schemas::route::{self, Route};
-use serde::Deserialize;
 
 use super::headers::declared;
 use super::reply::{done, invalid, pending, position};
@@ -89,25 +87,16 @@ pub(super) async fn fail(
     })
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ResultQuery {
-    name: String,
-    revision: u32,
-    epoch: Option<u64>,
-    manifest_sha256: Digest,
-}
-
 pub(super) async fn offer_result(
     extract::State(state): extract::State<State>,
     caller: Caller,
     Path((pool, batch)): Path<(PoolName, BatchId)>,
-    Query(query): Query<ResultQuery>,
+    Query(query): Query<OfferQuery>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refused> {
     let worker = worker(&state, &caller, &route::OFFER_RESULT, &pool).await?;
-    let ResultQuery { name, revision, epoch, manifest_sha256 } = query;
+    let OfferQuery { name, revision, epoch, manifest_sha256 } = query;
     let declared = declared(&headers, &name)?;
     let offer = Offer { batch, revision, epoch, manifest_sha256, declared };
     Ok(match Box::pin(state.offer(&worker, offer, body)).await? {

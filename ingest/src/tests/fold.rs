@@ -29,7 +29,7 @@ use schemas::wire::{self, Attributes, Cause};
 /// One pool.
 #[derive(Debug, Default)]
 struct Pool {
-    id: Option<(PoolId, Policy)>,
+    id: Option<(PoolId, Box<Policy>)>,
     members: BTreeMap<AccountId, RoleSet>,
     tokens: HashMap<TokenId, (RoleSet, u32, Option<LogTime>)>,
     seen: HashMap<UploadId, Digest>,

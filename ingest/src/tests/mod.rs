@@ -2,6 +2,7 @@
 
 mod accounts;
 mod doors;
+mod earlier;
 mod fold;
 mod forms;
 #[cfg(feature = "faults")]

@@ -131,7 +131,11 @@ impl State {
             return self.take_again(landed, declared, body, bounds).await;
         }
         let incoming = Incoming::begin(body, bounds).await?;
-        judge_content(&incoming.head(), &declared.media_type)?;
+        let head = incoming.head();
+        if head.is_empty() {
+            return Err(Rejection::Empty.into());
+        }
+        judge_content(&head, &declared.media_type)?;
         let object = self.object_of(upload);
         if planted(Bug::EventBeforeBytes) {
             return self.say_before_storing(ask, upload, object, incoming).await;

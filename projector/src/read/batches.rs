@@ -3,16 +3,17 @@
 use axum::extract::State;
 use axum::response::Response;
 use http::HeaderMap;
-use infra::http::{AskedPosition, Json, Path, Query, Refused};
+use infra::http::{AskedPosition, Here, Json, Link, Listed, Path, Query, Refused};
 use infra::identity::Caller;
 use infra::table::Field as _;
-use schemas::api::{BatchFile, BatchView, LeaseView, ManifestView, Page, RevisionView};
+use schemas::api::{
+    BatchFile, BatchView, LeaseView, ManifestQuery, ManifestView, Page, RevisionView,
+};
 use schemas::event::{CloseReason, Closed};
 use schemas::id::{BatchId, UploadId};
 use schemas::name::PoolName;
 use schemas::problem::Code;
 use schemas::route;
-use serde::Deserialize;
 
 use super::content::{self, Content};
 use super::{Paging, Reading};
@@ -28,7 +29,8 @@ pub(super) async fn list(
     asked: AskedPosition,
     Path(pool): Path<PoolName>,
     Query(paging): Query<Paging>,
-) -> Result<Json<Page<BatchView>>, Refused> {
+    here: Here,
+) -> Result<Listed<BatchView>, Refused> {
     reading.allow(&caller, &route::LIST_BATCHES, &pool, asked).await?;
     let limit = paging.limit(reading.limits());
     let key = [pool.clone().cell()];
@@ -46,7 +48,7 @@ pub(super) async fn list(
         }
     }
     let next_cursor = listed.next.map(|cursor| cursor.to_string());
-    Ok(Json(Page { items, next_cursor }))
+    Ok(here.lists(Page { items, next_cursor }))
 }
 
 pub(super) async fn read(
@@ -71,21 +73,14 @@ pub(super) async fn read(
     Ok(Json(view))
 }
 
-/// Which part of which manifest is asked for.
-#[derive(Clone, Debug, Deserialize)]
-pub(super) struct ManifestQuery {
-    revision: Option<u32>,
-    cursor: Option<String>,
-    limit: Option<usize>,
-}
-
 pub(super) async fn manifest(
     State(reading): State<Reading>,
     caller: Caller,
     asked: AskedPosition,
     Path((pool, batch)): Path<(PoolName, BatchId)>,
     Query(query): Query<ManifestQuery>,
-) -> Result<Json<ManifestView>, Refused> {
+    here: Here,
+) -> Result<(Option<Link>, Json<ManifestView>), Refused> {
     reading.allow(&caller, &route::READ_MANIFEST, &pool, asked).await?;
     let row = reading.batch(&pool, batch).await?.ok_or(Code::NotFound)?;
     let revision = query.revision.unwrap_or(row.revision);
@@ -100,14 +95,15 @@ pub(super) async fn manifest(
         .listed::<ManifestFileRow>(&pages, key, paging.cursor::<ManifestFileRow>()?, limit)
         .await?;
     let file = |row: ManifestFileRow| BatchFile { page: row.page, file: row.into() };
-    Ok(Json(ManifestView {
+    let view = ManifestView {
         batch,
         revision: revision.revision,
         manifest_sha256: revision.manifest_sha256,
         files: revision.files,
         items: listed.rows.into_iter().map(file).collect(),
         next_cursor: listed.next.map(|cursor: Cursor| cursor.to_string()),
-    }))
+    };
+    Ok((here.next(view.next_cursor.as_deref()), Json(view)))
 }
 
 pub(super) async fn fetch(

@@ -3,15 +3,14 @@
 use std::collections::HashMap;
 
 use axum::extract::State;
-use infra::http::{AskedPosition, Json, Path, Query, Refused};
+use infra::http::{AskedPosition, Here, Json, Link, Path, Query, Refused};
 use infra::identity::Caller;
 use infra::table::{Cell, Field as _};
-use schemas::api::{DeliveriesView, DeliveryState, DeliveryView};
+use schemas::api::{DeliveriesQuery, DeliveriesView, DeliveryState, DeliveryView};
 use schemas::id::{AccountId, ResultId};
 use schemas::name::PoolName;
 use schemas::problem::Code;
 use schemas::route;
-use serde::Deserialize;
 
 use super::{Paging, Reading};
 use crate::project::{DELIVERY_SHARDS, DeliveryRow, MemberRow, state_of};
@@ -19,22 +18,14 @@ use crate::project::{DELIVERY_SHARDS, DeliveryRow, MemberRow, state_of};
 /// Members looked at in one go.
 const LOOK_ROWS: usize = 1_000;
 
-/// Which members are asked for.
-#[derive(Clone, Debug, Default, Deserialize)]
-pub(super) struct DeliveriesQuery {
-    /// Only those that have not acknowledged.
-    missing: Option<bool>,
-    cursor: Option<AccountId>,
-    limit: Option<usize>,
-}
-
 pub(super) async fn list(
     State(reading): State<Reading>,
     caller: Caller,
     asked: AskedPosition,
     Path((pool, result)): Path<(PoolName, ResultId)>,
     Query(query): Query<DeliveriesQuery>,
-) -> Result<Json<DeliveriesView>, Refused> {
+    here: Here,
+) -> Result<(Option<Link>, Json<DeliveriesView>), Refused> {
     reading.allow(&caller, &route::READ_DELIVERIES, &pool, asked).await?;
     let seq = reading.result(&pool, result).await?.ok_or(Code::NotFound)?.seq;
     let limit = Paging { cursor: None, limit: query.limit }.limit(reading.limits());
@@ -67,7 +58,7 @@ pub(super) async fn list(
         }
         after = rows.last().map(|row| vec![row.account.cell()]);
         if !more || after.is_none() {
-            return Ok(Json(view));
+            return Ok((here.next(view.next_cursor.as_deref()), Json(view)));
         }
     }
 }

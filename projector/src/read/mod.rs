@@ -18,6 +18,7 @@ use infra::blobs::Blobs;
 use infra::http::{Access, Allowed, AskedPosition, PoolPosition, Refused, Routes};
 use infra::identity::Caller;
 use infra::table::{Cell, Row};
+use schemas::api::PageQuery;
 use schemas::id::AccountId;
 use schemas::limit::Limits;
 use schemas::name::PoolName;
@@ -91,9 +92,16 @@ pub fn routes(reading: Reading) -> Routes {
 
 /// Which part of a list is asked for.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[serde(from = "PageQuery")]
 pub(crate) struct Paging {
     cursor: Option<String>,
     limit: Option<usize>,
+}
+
+impl From<PageQuery> for Paging {
+    fn from(PageQuery { cursor, limit }: PageQuery) -> Self {
+        Self { cursor, limit }
+    }
 }
 
 impl Paging {

@@ -1,7 +1,7 @@
 //! Pools and their members: from the directory, which every instance has in memory.
 
 use axum::extract::State;
-use infra::http::{AskedPosition, Json, Path, Query, Refused};
+use infra::http::{AskedPosition, Here, Json, Listed, Path, Query, Refused};
 use infra::identity::Caller;
 use schemas::api::{MemberView, Page, PoolView};
 use schemas::id::AccountId;
@@ -64,7 +64,8 @@ pub(super) async fn members(
     asked: AskedPosition,
     Path(pool): Path<PoolName>,
     Query(paging): Query<Paging>,
-) -> Result<Json<Page<MemberView>>, Refused> {
+    here: Here,
+) -> Result<Listed<MemberView>, Refused> {
     reading.allow(&caller, &route::LIST_MEMBERS, &pool, asked).await?;
     let after = match paging.cursor.as_deref().map(str::parse::<AccountId>) {
         None => None,
@@ -79,5 +80,5 @@ pub(super) async fn members(
     let next_cursor = rows.last().filter(|_| more).map(|(account, _)| account.to_string());
     let name = |account| directory.account(account).map(|known| known.name);
     let member = |(account, roles)| MemberView { account, user_name: name(account), roles };
-    Ok(Json(Page { items: rows.into_iter().map(member).collect(), next_cursor }))
+    Ok(here.lists(Page { items: rows.into_iter().map(member).collect(), next_cursor }))
 }

@@ -3,16 +3,15 @@
 use axum::extract::State;
 use axum::response::Response;
 use http::HeaderMap;
-use infra::http::{Allowed, AskedPosition, Json, Path, Query, Refused};
+use infra::http::{Allowed, AskedPosition, Here, Json, Listed, Path, Query, Refused};
 use infra::identity::Caller;
 use infra::table::{Cell, Field as _};
-use schemas::api::{DeliveryState, Page, ResultView};
+use schemas::api::{DeliveryState, Page, ResultView, ResultsQuery};
 use schemas::id::ResultId;
 use schemas::name::PoolName;
 use schemas::problem::Code;
 use schemas::route;
 use schemas::topic::Offset;
-use serde::Deserialize;
 
 use super::content::{self, Content};
 use super::{Entitlement, Paging, Reading, Who};
@@ -29,24 +28,14 @@ const LOOK_ROWS: usize = 500;
 /// page and a cursor.
 const LOOKED_MAX: usize = 20_000;
 
-/// Which results are asked for.
-#[derive(Clone, Debug, Default, Deserialize)]
-pub(super) struct ResultsQuery {
-    /// Only those after this sequence number.
-    after: Option<Offset>,
-    cursor: Option<Offset>,
-    limit: Option<usize>,
-    /// Only those the caller has not acknowledged.
-    pending: Option<bool>,
-}
-
 pub(super) async fn list(
     State(reading): State<Reading>,
     caller: Caller,
     asked: AskedPosition,
     Path(pool): Path<PoolName>,
     Query(query): Query<ResultsQuery>,
-) -> Result<Json<Page<ResultView>>, Refused> {
+    here: Here,
+) -> Result<Listed<ResultView>, Refused> {
     let allowed = reading.allow(&caller, &route::LIST_RESULTS, &pool, asked).await?;
     let limit = Paging { cursor: None, limit: query.limit }.limit(reading.limits());
     let who = Who { pool: &pool, account: caller.account };
@@ -73,7 +62,7 @@ pub(super) async fn list(
         }
     }
     let next_cursor = after.filter(|_| more).map(|seq| seq.to_string());
-    Ok(Json(Page { items, next_cursor }))
+    Ok(here.lists(Page { items, next_cursor }))
 }
 
 pub(super) async fn latest(

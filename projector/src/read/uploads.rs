@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use axum::extract::State;
 use axum::response::Response;
 use http::HeaderMap;
-use infra::http::{AskedPosition, Json, Path, Query, Refused};
+use infra::http::{AskedPosition, Here, Json, Listed, Path, Query, Refused};
 use infra::identity::Caller;
 use infra::table::{Cell, Field as _};
 use schemas::api::{Page, UploadState, UploadView};
@@ -61,7 +61,8 @@ pub(super) async fn history(
     asked: AskedPosition,
     Path((pool, client)): Path<(PoolName, AccountId)>,
     Query(paging): Query<Paging>,
-) -> Result<Json<Page<UploadView>>, Refused> {
+    here: Here,
+) -> Result<Listed<UploadView>, Refused> {
     let allowed = reading.allow(&caller, &route::READ_HISTORY, &pool, asked).await?;
     if !allowed.covers(client) {
         return Err(Code::NotFound.into());
@@ -75,7 +76,7 @@ pub(super) async fn history(
         .await?;
     let next_cursor = listed.next.map(|cursor| cursor.to_string());
     let items = reading.views_of(listed.rows).await?;
-    Ok(Json(Page { items, next_cursor }))
+    Ok(here.lists(Page { items, next_cursor }))
 }
 
 /// Like [`history`], over all pools of the client that the caller may see, merged.
@@ -85,7 +86,8 @@ pub(super) async fn client_history(
     asked: AskedPosition,
     Path(client): Path<AccountId>,
     Query(paging): Query<Paging>,
-) -> Result<Json<Page<UploadView>>, Refused> {
+    here: Here,
+) -> Result<Listed<UploadView>, Refused> {
     reading.wait(&caller, asked).await?;
     let directory = reading.access.directory();
     directory.catch_up().await?;
@@ -109,7 +111,7 @@ pub(super) async fn client_history(
     rows.truncate(limit);
     let next_cursor = rows.last().filter(|_| more).map(|row| place(row.at, row.upload).to_string());
     let items = reading.views_of(rows).await?;
-    Ok(Json(Page { items, next_cursor }))
+    Ok(here.lists(Page { items, next_cursor }))
 }
 
 /// The place of an upload in any of its client's histories.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use axum::extract::State;
-use infra::http::{AskedPosition, Json, Path, Query, Refused};
+use infra::http::{AskedPosition, Here, Listed, Path, Query, Refused};
 use infra::identity::Caller;
 use infra::table::{Cell, Field as _};
 use schemas::api::{Page, WindowState, WindowView};
@@ -29,7 +29,8 @@ pub(super) async fn list(
     asked: AskedPosition,
     Path(pool): Path<PoolName>,
     Query(paging): Query<Paging>,
-) -> Result<Json<Page<WindowView>>, Refused> {
+    here: Here,
+) -> Result<Listed<WindowView>, Refused> {
     let allowed = reading.allow(&caller, &route::READ_WINDOWS, &pool, asked).await?;
     let policy = allowed.pool.policy.as_ref().map(|policy| policy.policy.clone());
     let limit = paging.limit(reading.limits());
@@ -41,10 +42,10 @@ pub(super) async fn list(
         reading.tables.listed::<PartRow>(&weeks, key, paging.cursor::<PartRow>()?, limit).await?;
     let mut items = Vec::with_capacity(listed.rows.len());
     for row in listed.rows {
-        items.push(view(&reading, &pool, policy.as_ref(), row).await?);
+        items.push(view(&reading, &pool, policy.as_deref(), row).await?);
     }
     let next_cursor = listed.next.map(|cursor| cursor.to_string());
-    Ok(Json(Page { items, next_cursor }))
+    Ok(here.lists(Page { items, next_cursor }))
 }
 
 async fn view(

@@ -6,6 +6,7 @@ mod account;
 mod batch;
 mod notice;
 mod pool;
+mod query;
 mod result;
 mod upload;
 
@@ -17,6 +18,10 @@ pub use notice::{Notice, Noticed};
 pub use pool::{
     AddMember, CloseWindow, CreatePool, IssueToken, IssuedToken, Join, MemberView, PoolView,
     WindowState, WindowView,
+};
+pub use query::{
+    DeliveriesQuery, EarlierQuery, ManifestQuery, OfferQuery, OnInvalid, PageQuery, ResultsQuery,
+    TokenForm, UpdateQuery, UploadQuery, ValidateQuery,
 };
 pub use result::{
     Acknowledge, DeliveriesView, DeliveryState, DeliveryView, Receipt, ResultReceipt, ResultView,
@@ -39,6 +44,7 @@ pub const IDEMPOTENCY_HEADER: &str = "idempotency-key";
 
 /// One page of a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "{T}Page")]
 pub struct Page<T> {
     /// The rows.
     pub items: Vec<T>,

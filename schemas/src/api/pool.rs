@@ -33,7 +33,7 @@ pub struct PoolView {
     /// Counted from 1.
     pub policy_version: u32,
     /// Its rules.
-    pub policy: Policy,
+    pub policy: Box<Policy>,
     /// Members, the caller counted.
     pub members: u64,
 }

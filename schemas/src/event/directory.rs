@@ -36,7 +36,7 @@ pub struct PolicyCopied {
     /// Counted from 1.
     pub version: u32,
     /// The rules.
-    pub policy: Policy,
+    pub policy: Box<Policy>,
     /// The event it follows from.
     pub as_of: u64,
 }

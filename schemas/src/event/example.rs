@@ -101,8 +101,8 @@ fn file() -> FileRef {
     }
 }
 
-fn policy() -> Policy {
-    PolicyAsk::default().resolve(&Limits::default()).expect("the defaults are in order")
+fn policy() -> Box<Policy> {
+    Box::new(PolicyAsk::default().resolve(&Limits::default()).expect("the defaults are in order"))
 }
 
 fn closed(revision: u32, reason: CloseReason) -> Closed {

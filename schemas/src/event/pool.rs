@@ -20,7 +20,7 @@ pub struct PoolCreated {
     /// The fold its log starts under.
     pub semantics: u32,
     /// Its rules, every default written out.
-    pub policy: Policy,
+    pub policy: Box<Policy>,
 }
 
 /// A policy holds from a moment of effective time on.
@@ -35,7 +35,7 @@ pub struct PolicyChanged {
     /// Files of this time and later fall under it.
     pub effective_from: EffectiveAt,
     /// The rules.
-    pub policy: Policy,
+    pub policy: Box<Policy>,
 }
 
 /// Why the fold refused a request.

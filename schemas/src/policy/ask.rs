@@ -133,25 +133,11 @@ impl PolicyAsk {
     pub fn resolve(self, limits: &Limits) -> Result<Policy, Vec<Fault>> {
         let mut checks = Checks(Vec::new());
         let update_every_ms = self.update_every_ms.unwrap_or(300_000);
-        let windows = match self.windows {
-            None => Windows::Grid { period_ms: update_every_ms },
-            Some(WindowsAsk::Grid { period_ms }) => {
-                Windows::Grid { period_ms: period_ms.unwrap_or(update_every_ms) }
-            }
-            Some(WindowsAsk::Tumbling { period_ms, origin }) => Windows::Tumbling {
-                period_ms: period_ms.unwrap_or(update_every_ms),
-                origin: origin.unwrap_or_default(),
-            },
-            Some(WindowsAsk::Days { zone }) => {
-                Windows::Days { zone: checks.zone("/windows/zone", zone.as_deref()) }
-            }
-        };
+        let windows = checks.windows(self.windows.as_ref(), update_every_ms);
         let (shortest, longest) = (limits.period_ms_min, limits.period_ms_max);
         checks.within("/update_every_ms", update_every_ms, shortest, longest);
         let period = checks.within("/windows/period_ms", windows.period_ms(), shortest, longest);
-        let grace_ms = self.grace_ms.unwrap_or((period / 5).min(600_000));
         let lease_ms = checks.within("/lease_ms", self.lease_ms.unwrap_or(600_000), 1_000, DAY_MS);
-        let part_files_max = self.part_files_max.unwrap_or(PART_FILES_MAX);
         let policy = Policy {
             windows,
             update_every_ms,
@@ -165,22 +151,7 @@ impl PolicyAsk {
                 disorder_ms: self.disorder_ms.unwrap_or((period / 10).min(120_000)),
                 activity_ms: self.activity_ms.unwrap_or(period.saturating_mul(3)),
             },
-            close: Close {
-                grace_ms,
-                max_wait_ms: self.max_wait_ms.unwrap_or(period.saturating_add(grace_ms)),
-                count: self.count.map(|n| checks.within("/count", n, 1, PART_FILES_MAX)),
-                bytes: self.bytes.map(|n| checks.within("/bytes", n, 1, PART_BYTES_MAX)),
-                quorum: checks.quorum(self.quorum_permille, self.quorum_of),
-                minimum: checks.minimum(self.min_files, self.min_clients).map(
-                    |(files, clients)| {
-                        let wait_ms =
-                            self.min_wait_ms.unwrap_or(period.min(LATE_ALLOWED_MS_MAX / 2));
-                        Minimum { files, clients, wait_ms }
-                    },
-                ),
-                schedule: checks.schedule(self.schedule, self.schedule_zone),
-                part_files_max: checks.within("/part_files_max", part_files_max, 1, PART_FILES_MAX),
-            },
+            close: checks.close(&self, period),
             late: Late {
                 mode: self.late.unwrap_or(LateMode::Amend),
                 allowed_ms: self.late_allowed_ms.unwrap_or(LATE_ALLOWED_MS_MAX),
@@ -217,6 +188,43 @@ impl PolicyAsk {
 }
 
 impl Checks {
+    fn windows(&mut self, ask: Option<&WindowsAsk>, update_every_ms: u64) -> Windows {
+        match ask {
+            None => Windows::Grid { period_ms: update_every_ms },
+            Some(WindowsAsk::Grid { period_ms }) => {
+                Windows::Grid { period_ms: period_ms.unwrap_or(update_every_ms) }
+            }
+            Some(WindowsAsk::Tumbling { period_ms, origin }) => Windows::Tumbling {
+                period_ms: period_ms.unwrap_or(update_every_ms),
+                origin: origin.unwrap_or_default(),
+            },
+            Some(WindowsAsk::Days { zone }) => {
+                Windows::Days { zone: self.zone("/windows/zone", zone.as_deref()) }
+            }
+        }
+    }
+
+    fn close(&mut self, ask: &PolicyAsk, period: u64) -> Close {
+        let grace_ms = ask.grace_ms.unwrap_or((period / 5).min(600_000));
+        let part_files_max = ask.part_files_max.unwrap_or(PART_FILES_MAX);
+        let min_wait_ms = ask.min_wait_ms.unwrap_or(period.min(LATE_ALLOWED_MS_MAX / 2));
+        let minimum = self.minimum(ask.min_files, ask.min_clients);
+        Close {
+            grace_ms,
+            max_wait_ms: ask.max_wait_ms.unwrap_or(period.saturating_add(grace_ms)),
+            count: ask.count.map(|n| self.within("/count", n, 1, PART_FILES_MAX)),
+            bytes: ask.bytes.map(|n| self.within("/bytes", n, 1, PART_BYTES_MAX)),
+            quorum: self.quorum(ask.quorum_permille, ask.quorum_of),
+            minimum: minimum.map(|(files, clients)| Minimum {
+                files,
+                clients,
+                wait_ms: min_wait_ms,
+            }),
+            schedule: self.schedule(ask.schedule.as_deref(), ask.schedule_zone.as_deref()),
+            part_files_max: self.within("/part_files_max", part_files_max, 1, PART_FILES_MAX),
+        }
+    }
+
     fn zone(&mut self, pointer: &'static str, name: Option<&str>) -> Zone {
         let name = name.unwrap_or("UTC");
         Zone::named(name).unwrap_or_else(|| {
@@ -225,11 +233,11 @@ impl Checks {
         })
     }
 
-    fn schedule(&mut self, cron: Option<Box<str>>, zone: Option<Box<str>>) -> Option<Schedule> {
+    fn schedule(&mut self, cron: Option<&str>, zone: Option<&str>) -> Option<Schedule> {
         let cron = cron?;
-        let zone = self.zone("/schedule_zone", zone.as_deref());
+        let zone = self.zone("/schedule_zone", zone);
         let wrong = |detail| self.0.push(Fault { pointer: "/schedule", detail });
-        Schedule::parse(&cron, zone).map_err(wrong).ok()
+        Schedule::parse(cron, zone).map_err(wrong).ok()
     }
 
     /// Nothing where neither is asked for.

@@ -37,7 +37,9 @@ impl Zone {
         while at < TO_MS {
             let (mut before, mut after) = (at, at + DAY_MS);
             let old = seconds(before);
-            if seconds(after) != old {
+            if seconds(after) == old {
+                at = after;
+            } else {
                 while after - before > 1_000 {
                     let middle = before.midpoint(after);
                     if seconds(middle) == old { before = middle } else { after = middle }
@@ -45,8 +47,6 @@ impl Zone {
                 let change = after - after % 1_000;
                 offsets.push((EffectiveAt::from_millis(change), seconds(change)));
                 at = change;
-            } else {
-                at = after;
             }
         }
         Some(Self { name: name.into(), tzdb: chrono_tz::IANA_TZDB_VERSION.into(), offsets })

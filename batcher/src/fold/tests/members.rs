@@ -75,7 +75,7 @@ fn a_pools_name_belongs_to_the_first() {
         name: "tests".parse().unwrap(),
         owner: AccountId::from_bits(1),
         semantics: 1,
-        policy: policy(|_| ()),
+        policy: Box::new(policy(|_| ())),
     };
     assert_eq!(pool.say(second), ["refused: PoolNameTaken"]);
     assert_eq!(pool.state.pool_id(), Some(PoolId::from_bits(7)));

@@ -86,7 +86,7 @@ impl Telling {
             name: "tests".parse().unwrap(),
             owner: AccountId::from_bits(OWNER),
             semantics: 1,
-            policy,
+            policy: Box::new(policy),
         });
         for client in 1..=clients {
             telling.add(client, &[Role::Contributor]);

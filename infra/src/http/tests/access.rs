@@ -68,7 +68,10 @@ fn pools() -> Routes<State> {
 async fn make_pool(instance: &Instance, name: &str) {
     let policy = PolicyAsk::default().resolve(&Limits::default()).unwrap();
     let (pool, id) = (name.parse().unwrap(), PoolId::from_bits(1));
-    instance.installation.say(PolicyCopied { pool, id, version: 1, policy, as_of: 0 }).await;
+    instance
+        .installation
+        .say(PolicyCopied { pool, id, version: 1, policy: Box::new(policy), as_of: 0 })
+        .await;
 }
 
 async fn make_member(

@@ -213,7 +213,7 @@ async fn sides_are_joined_and_nothing_is_forgotten() {
     assert_eq!(all.missing(Side::Process), []);
     assert!(!all.missing(Side::Read).contains(&route::LIST_POOLS));
     assert!(all.missing(Side::Write).contains(&route::SIGN_UP));
-    assert_eq!(all.mounted().len(), 6);
+    assert_eq!(all.mounted().len(), 9);
     let router = all.finish(instance.around());
     let text = async |request: Request<Body>| {
         let response = ask(&router, request).await;

@@ -2,6 +2,8 @@
 
 mod access;
 mod around;
+mod docs;
+mod rates;
 mod sockets;
 
 use std::sync::Arc;

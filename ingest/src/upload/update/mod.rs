@@ -5,13 +5,16 @@
 
 mod form;
 mod manifest;
+mod single;
+
+pub(crate) use single::FormUpload;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use infra::http::body::{Fault, whole};
-use schemas::api::UpdateManifest;
+use schemas::api::{OnInvalid, UpdateManifest};
 use schemas::event::UpdateReceived;
 use schemas::file::FileRef;
 use schemas::id::UpdateId;
@@ -25,17 +28,6 @@ use self::manifest::{Item, References};
 use super::{Incoming, Landed, Rejection, Said, Sender, Taken, judge_content};
 use crate::error::Error;
 use crate::state::State;
-
-/// What becomes of an update of which some files are not taken.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum OnInvalid {
-    /// None is taken.
-    #[default]
-    Refuse,
-    /// The others are.
-    Skip,
-}
 
 /// A request to take an update.
 #[derive(Debug)]

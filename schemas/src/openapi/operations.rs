@@ -1,0 +1,219 @@
+//! What each route takes and gives, and what refuses it beyond what refuses all of its kind.
+
+use super::operation::{Gives, Operation};
+use crate::api::{
+    Acknowledge, AddMember, BatchView, Claim, CloseWindow, CreatePool, Credentials,
+    DeliveriesQuery, DeliveriesView, EarlierQuery, Fail, IssueToken, IssuedToken, Join, Lease,
+    ManifestQuery, ManifestView, MemberView, OfferQuery, Page, PageQuery, PoolView, Receipt,
+    ReleaseUpload, Renew, ResultReceipt, ResultView, ResultsQuery, SignUp, SignedIn, TokenAnswer,
+    TokenForm, UpdateManifest, UpdateQuery, UpdateReceipt, UploadQuery, UploadReceipt, UploadView,
+    ValidateQuery, Validated, WindowView,
+};
+use crate::problem::Code;
+use crate::route::{self, Route};
+
+/// All of them, in the order of the table of routes.
+pub(super) fn all() -> Vec<Operation> {
+    let mut all = [accounts(), pools(), files(), batches(), results(), process()].concat();
+    let place = |operation: &Operation| {
+        route::ALL.iter().position(|route| *route == operation.route).unwrap_or(usize::MAX)
+    };
+    all.sort_by_key(place);
+    all
+}
+
+fn accounts() -> Vec<Operation> {
+    vec![
+        Operation::on(route::SIGN_UP).takes::<SignUp>().gives::<SignedIn>(201).refuses(&[
+            Code::NameTaken,
+            Code::WeakPassword,
+            Code::AccountsFull,
+            Code::TooBusy,
+        ]),
+        Operation::on(route::LOG_IN)
+            .takes::<Credentials>()
+            .gives::<SignedIn>(200)
+            .refuses(&[Code::InvalidCredentials, Code::TooBusy]),
+        Operation::on(route::LOG_OUT).answers(204, Gives::Nothing).refuses(&[Code::WrongUser]),
+        Operation::on(route::VALIDATE)
+            .asks::<ValidateQuery>()
+            .gives::<Validated>(200)
+            .refuses(&[Code::WrongUser]),
+        Operation::on(route::TOKEN)
+            .takes_form::<TokenForm>()
+            .gives::<TokenAnswer>(200)
+            .refuses(&[Code::TooBusy]),
+        Operation::on(route::KEYS).answers(200, Gives::Text("application/jwk-set+json")),
+    ]
+}
+
+fn pools() -> Vec<Operation> {
+    vec![
+        Operation::on(route::CREATE_POOL)
+            .sends(&["IdempotencyKey"])
+            .takes::<CreatePool>()
+            .gives::<PoolView>(201)
+            .gives::<PoolView>(200)
+            .may_be_pending()
+            .refuses(&[
+                Code::InvalidField,
+                Code::PoolNameTaken,
+                Code::PoolsFull,
+                Code::IdempotencyKeyReused,
+            ]),
+        Operation::on(route::LIST_POOLS).gives::<Page<PoolView>>(200).refuses(&[Code::NotFound]),
+        Operation::on(route::READ_POOL).gives::<PoolView>(200),
+        Operation::on(route::READ_WINDOWS).asks::<PageQuery>().lists::<Page<WindowView>>(),
+        Operation::on(route::CLOSE_WINDOW)
+            .takes::<CloseWindow>()
+            .answers(204, Gives::Nothing)
+            .may_be_pending()
+            .refuses(&[Code::NoOpenWindow]),
+        Operation::on(route::LIST_MEMBERS).asks::<PageQuery>().lists::<Page<MemberView>>(),
+        Operation::on(route::ADD_MEMBER)
+            .takes::<AddMember>()
+            .gives::<MemberView>(201)
+            .gives::<MemberView>(200)
+            .may_be_pending()
+            .refuses(&[Code::InvalidField, Code::LastOwner, Code::MembersFull]),
+        Operation::on(route::REMOVE_MEMBER)
+            .answers(204, Gives::Nothing)
+            .may_be_pending()
+            .refuses(&[Code::LastOwner]),
+        Operation::on(route::ISSUE_TOKEN)
+            .takes::<IssueToken>()
+            .gives::<IssuedToken>(201)
+            .with(&["SluicePosition"])
+            .refuses(&[Code::InvalidField, Code::TokensFull]),
+        Operation::on(route::JOIN)
+            .takes::<Join>()
+            .gives::<MemberView>(201)
+            .gives::<MemberView>(200)
+            .may_be_pending()
+            .refuses(&[Code::TokenUsedUp, Code::TokenExpired, Code::MembersFull]),
+    ]
+}
+
+fn files() -> Vec<Operation> {
+    vec![
+        Operation::on(route::UPLOAD)
+            .sends(&["IdempotencyKey"])
+            .asks::<UploadQuery>()
+            .takes_file()
+            .gives::<UploadReceipt>(201)
+            .gives::<UploadReceipt>(200)
+            .with(&["SluicePosition", "Location", "ReprDigest"])
+            .refuses(&[Code::UploadInProgress, Code::IdempotencyKeyReused]),
+        earlier(route::FILE_UPLOAD),
+        earlier(route::API_UPLOAD),
+        Operation::on(route::UPDATE)
+            .sends(&["IdempotencyKey"])
+            .asks::<UpdateQuery>()
+            .takes_parts::<UpdateManifest>()
+            .gives::<UpdateReceipt>(201)
+            .gives::<UpdateReceipt>(200)
+            .with(&["SluicePosition", "Location"])
+            .refuses(&[Code::UploadInProgress, Code::IdempotencyKeyReused]),
+        held(route::RELEASE_UPLOAD).takes::<ReleaseUpload>(),
+        held(route::DISCARD_UPLOAD),
+        Operation::on(route::READ_UPLOAD).gives::<UploadView>(200),
+        Operation::on(route::FETCH_UPLOAD).gives_file(),
+        Operation::on(route::READ_HISTORY).asks::<PageQuery>().lists::<Page<UploadView>>(),
+        Operation::on(route::CLIENT_HISTORY)
+            .asks::<PageQuery>()
+            .lists::<Page<UploadView>>()
+            .refuses(&[Code::NotFound]),
+    ]
+}
+
+/// A decision on a held file.
+fn held(route: Route) -> Operation {
+    Operation::on(route).answers(204, Gives::Nothing).may_be_pending().refuses(&[Code::NotHeld])
+}
+
+/// An upload under another name.
+fn earlier(route: Route) -> Operation {
+    Operation::on(route)
+        .sends(&["IdempotencyKey"])
+        .asks::<EarlierQuery>()
+        .takes_file_or_form()
+        .gives::<UploadReceipt>(201)
+        .gives::<UploadReceipt>(200)
+        .with(&["SluicePosition", "Location", "ReprDigest"])
+        .refuses(&[
+            Code::Forbidden,
+            Code::NotFound,
+            Code::InvalidField,
+            Code::UploadInProgress,
+            Code::IdempotencyKeyReused,
+        ])
+}
+
+fn batches() -> Vec<Operation> {
+    vec![
+        Operation::on(route::LIST_BATCHES).asks::<PageQuery>().lists::<Page<BatchView>>(),
+        Operation::on(route::READ_BATCH).gives::<BatchView>(200),
+        Operation::on(route::READ_MANIFEST).asks::<ManifestQuery>().lists::<ManifestView>(),
+        Operation::on(route::FETCH_BATCH_FILE).gives_file(),
+        Operation::on(route::CLAIM)
+            .takes::<Claim>()
+            .gives::<Lease>(201)
+            .answers(204, Gives::Nothing)
+            .with(&["Location"])
+            .refuses(&[Code::InvalidField, Code::TooBusy, Code::StaleLease]),
+        Operation::on(route::RENEW)
+            .takes::<Renew>()
+            .gives::<Lease>(200)
+            .with(&["SluicePosition"])
+            .refuses(&[Code::StaleLease]),
+        Operation::on(route::FAIL)
+            .takes::<Fail>()
+            .answers(204, Gives::Nothing)
+            .may_be_pending()
+            .refuses(&[Code::InvalidField, Code::StaleLease]),
+        Operation::on(route::OFFER_RESULT)
+            .asks::<OfferQuery>()
+            .takes_file()
+            .gives::<ResultReceipt>(201)
+            .gives::<ResultReceipt>(200)
+            .may_be_pending()
+            .with(&["ReprDigest"])
+            .refuses(&[
+                Code::StaleLease,
+                Code::OtherManifest,
+                Code::ResultExists,
+                Code::UploadInProgress,
+            ]),
+    ]
+}
+
+fn results() -> Vec<Operation> {
+    vec![
+        Operation::on(route::LIST_RESULTS).asks::<ResultsQuery>().lists::<Page<ResultView>>(),
+        Operation::on(route::LATEST_RESULT).gives::<ResultView>(200),
+        Operation::on(route::READ_RESULT).gives::<ResultView>(200),
+        Operation::on(route::FETCH_RESULT).gives_file(),
+        Operation::on(route::ACKNOWLEDGE).takes::<Acknowledge>().gives::<Receipt>(200),
+        Operation::on(route::READ_DELIVERIES).asks::<DeliveriesQuery>().lists::<DeliveriesView>(),
+        Operation::on(route::NOTICES)
+            .sends(&["LastEventId"])
+            .answers(200, Gives::Text("text/event-stream"))
+            .refuses(&[Code::TooBusy]),
+    ]
+}
+
+fn process() -> Vec<Operation> {
+    vec![
+        Operation::on(route::ERRORS).answers(200, Gives::Text("text/plain")),
+        Operation::on(route::OPENAPI).answers(200, Gives::Text("application/json")),
+        Operation::on(route::DOCS).answers(200, Gives::Text("text/html")),
+        Operation::on(route::DOCS_PART)
+            .answers(200, Gives::Text("text/css"))
+            .refuses(&[Code::NotFound]),
+        Operation::on(route::LIVE).answers(200, Gives::Text("application/json")),
+        Operation::on(route::READY)
+            .answers(200, Gives::Text("application/json"))
+            .refuses(&[Code::Unavailable]),
+        Operation::on(route::METRICS).answers(200, Gives::Text("application/openmetrics-text")),
+    ]
+}
