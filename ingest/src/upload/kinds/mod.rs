@@ -104,7 +104,7 @@ fn extension(name: &FileName) -> String {
 pub(crate) fn judge_content(head: &[u8], declared: &MediaType) -> Result<(), Rejection> {
     let found = FileFormat::from_bytes(head);
     if let Some(what) = runs(head, found) {
-        return Err(Rejection::Forbidden(format!("the content is {what}")));
+        return Err(Rejection::Forbidden(format!("content that is {what}")));
     }
     if let Some(found) = differs(head, found, declared.as_str()) {
         return Err(Rejection::Mismatch { declared: declared.clone(), found });
