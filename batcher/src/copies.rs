@@ -16,6 +16,8 @@ pub(crate) fn copies(pool: &PoolName, body: &Derived, as_of: Offset) -> Vec<Dire
                 id: changed.pool,
                 version: changed.version,
                 policy: changed.policy.clone(),
+                effective_from: changed.effective_from,
+                before: changed.before.clone(),
                 as_of,
             }
             .into(),

@@ -171,6 +171,8 @@ fn asked(refusal: Refusal) -> Code {
         Refusal::MembersFull => Code::MembersFull,
         Refusal::TokensFull => Code::TokensFull,
         Refusal::NoOpenWindow => Code::NoOpenWindow,
+        Refusal::PolicyStale => Code::PolicyStale,
+        Refusal::PoliciesFull => Code::PoliciesFull,
         Refusal::NotHeld => Code::NotHeld,
     }
 }

@@ -86,6 +86,8 @@ codes! {
         "Nothing to do: the work was done by another worker.";
     NoOpenWindow "no-open-window" 409 "no window with files in it is open",
         "Nothing to do: send files first.";
+    PoliciesFull "policies-full" 409 "too many versions of the policy still have windows that take files",
+        "Wait until windows of the oldest versions are older than `late_allowed_ms`.";
     NotHeld "not-held" 409 "no such upload is held",
         "It was released or discarded before, or was never held.";
     LastOwner "last-owner" 409 "the last owner of a pool cannot leave it",
@@ -104,6 +106,8 @@ codes! {
         "Ask an admin of the pool for a new one.";
     LengthRequired "length-required" 411 "the length of the body must be declared",
         "Send Content-Length: files are checked against limits before their first byte is read.";
+    PolicyStale "policy-stale" 412 "the policy was changed since you read it",
+        "Read it again, and send the change with the new ETag in If-Match.";
     FileTooLarge "file-too-large" 413 "the file is larger than the pool allows",
         "Send smaller files, or ask an admin to raise `file_bytes_max` in the pool's policy.";
     BodyTooLarge "body-too-large" 413 "the body is larger than allowed here",
@@ -130,6 +134,8 @@ codes! {
         "Correct the items in `errors`, or send `?on_invalid=skip` to have the others taken.";
     WeakPassword "weak-password" 422 "the password is too short or too long",
         "8 to 256 characters; longer is better.";
+    IfMatchRequired "if-match-required" 428 "the request must say which version it changes",
+        "Read it first, and send its ETag in If-Match; `*` replaces any version.";
     RateLimited "rate-limited" 429 "too many requests come from this address",
         "Nothing was done. Retry after the time in Retry-After; `RateLimit` in every answer tells how many are left.";
     Internal "internal" 500 "something failed on our side",

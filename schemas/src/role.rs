@@ -133,6 +133,8 @@ pub enum Act {
     ReadMembers,
     /// Add or remove members, issue join tokens.
     ManageMembers,
+    /// Change the policy.
+    ChangePolicy,
     /// Close a window now.
     CloseWindow,
     /// Release or discard held files.
@@ -192,6 +194,7 @@ pub const RULES: &[Rule] = &[
     rule(Act::ReadPool, ALL, NONE, true),
     rule(Act::ReadMembers, RoleSet::of(&[OWNER, ADMIN, PROCESSOR, ANALYST]), NONE, true),
     rule(Act::ManageMembers, RoleSet::of(&[OWNER, ADMIN]), NONE, true),
+    rule(Act::ChangePolicy, RoleSet::of(&[OWNER, ADMIN]), NONE, true),
     rule(Act::CloseWindow, RoleSet::of(&[OWNER, ADMIN, PROCESSOR]), NONE, false),
     rule(Act::DecideHeld, RoleSet::of(&[OWNER, ADMIN]), NONE, false),
     rule(Act::Upload, RoleSet::of(&[CONTRIBUTOR]), NONE, false),

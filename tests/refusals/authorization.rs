@@ -38,6 +38,7 @@ const SENT: &[(Route, &str, &str, &str)] = &[
     (route::VALIDATE, "?user_id=$out", "", ""),
     (route::TOKEN, "", "application/x-www-form-urlencoded", "grant_type=none"),
     (route::CREATE_POOL, "", JSON, r#"{"name":"elsewhere"}"#),
+    (route::CHANGE_POLICY, "", JSON, "{}"),
     (route::CLOSE_WINDOW, "", JSON, r#"{"at":"1970-01-01T00:00:00Z"}"#),
     (route::ADD_MEMBER, "", JSON, r#"{"roles":["listener"]}"#),
     (route::ISSUE_TOKEN, "", JSON, r#"{"roles":["listener"]}"#),

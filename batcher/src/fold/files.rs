@@ -79,7 +79,7 @@ impl State {
                 continue; // twice in one update
             }
             self.seen.remember(file.upload, &file.sha256, self.clock);
-            let window = pool.policy.windows.of(file.effective_at);
+            let window = pool.window_of(file.effective_at);
             let file = Arc::new(file);
             let held = self.hold(pool, &file, &window, stored_at);
             let placed = match held {
@@ -89,7 +89,7 @@ impl State {
                 }
                 None if !self.is_late(pool, &window) => self.add(pool, window, None, &file, emit),
                 None if planted(Bug::LateDropped) => continue,
-                None if pool.policy.late.mode == LateMode::Next => {
+                None if pool.rules(&window).late.mode == LateMode::Next => {
                     self.add_next(pool, window, &file, emit)
                 }
                 None => self.add_late(pool, window, &file, emit),
@@ -116,8 +116,9 @@ impl State {
     ) -> Option<HeldReason> {
         let end = LogTime::from_millis(window.end.millis());
         let stored_at = LogTime::from_millis(stored_at.millis());
-        let too_late = self.clock.since(end) > pool.policy.late.allowed_ms;
-        let holds = pool.policy.late.mode == LateMode::Hold;
+        let late = &pool.rules(window).late;
+        let too_late = self.clock.since(end) > late.allowed_ms || pool.is_before_rules(window);
+        let holds = late.mode == LateMode::Hold;
         if !self.has_role(file.client, Role::Contributor) {
             Some(HeldReason::SenderNotAContributor)
         } else if file.quarantined {

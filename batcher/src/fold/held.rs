@@ -66,10 +66,12 @@ impl State {
             file.clamped |= chosen > now;
             file.quarantined = false;
             let file = Arc::new(file);
-            let window = pool.policy.windows.of(file.effective_at);
+            let window = pool.window_of(file.effective_at);
             let end = LogTime::from_millis(window.end.millis());
-            let amends = pool.policy.late.mode != LateMode::Next
-                && self.clock.since(end) <= pool.policy.late.allowed_ms;
+            let late = &pool.rules(&window).late;
+            let amends = late.mode != LateMode::Next
+                && self.clock.since(end) <= late.allowed_ms
+                && !pool.is_before_rules(&window);
             let placed = if !self.is_late(&pool, &window) {
                 self.add(&pool, window, None, &file, emit)
             } else if amends {

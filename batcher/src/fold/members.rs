@@ -50,8 +50,11 @@ impl State {
             version: 1,
             effective_from: EffectiveAt::default(),
             policy: policy.clone(),
+            before: None,
         });
-        self.pool = Some(Pool { id: pool, name, policy, policy_version: 1 });
+        let from = EffectiveAt::default();
+        self.pool =
+            Some(Pool { id: pool, name, policy, policy_version: 1, from, older: Vec::new() });
         self.set_roles(owner, RoleSet::of(&[Role::Owner]), None, emit);
     }
 

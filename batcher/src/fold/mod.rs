@@ -12,6 +12,7 @@ mod page;
 mod quorum;
 mod seen;
 mod settle;
+mod versions;
 mod watermark;
 mod windows;
 mod work;
@@ -22,7 +23,7 @@ use schemas::event::{Derived, Event, Timer};
 use schemas::id::{AccountId, BatchId, ClaimId, PoolId, ResultId, TokenId};
 use schemas::name::PoolName;
 use schemas::policy::Policy;
-use schemas::time::{LogTime, Window};
+use schemas::time::{EffectiveAt, LogTime, Window};
 use schemas::topic::Offset;
 use schemas::wire::Cause;
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,7 @@ use emit::Emit;
 use held::Held;
 use members::{Member, Token};
 use seen::Seen;
+use versions::Version;
 use watermark::Watermark;
 use windows::{Part, Past};
 use work::Batch;
@@ -83,6 +85,8 @@ pub struct State {
     /// Files held for an admin.
     held: Held,
     watermark: Watermark,
+    /// The latest end of a window that was given a file.
+    assigned_until: Option<EffectiveAt>,
     /// Windows that take files, each with its open part.
     open: BTreeMap<Window, Part>,
     /// Windows that had closed, until no late file may come.
@@ -105,8 +109,13 @@ pub struct State {
 struct Pool {
     id: PoolId,
     name: PoolName,
+    /// The newest version.
     policy: Box<Policy>,
     policy_version: u32,
+    /// Files of this time and later are grouped by that version.
+    from: EffectiveAt,
+    /// Versions before it whose windows may still take files, oldest first.
+    older: Vec<Version>,
 }
 
 /// Where a result stands among those of its pool.
@@ -165,6 +174,7 @@ impl State {
     fn handle(&mut self, event: Event, emit: &mut Emit<'_>) {
         match event {
             Event::PoolCreated(created) => self.create(created, emit),
+            Event::PolicyChangeRequested(ask) => self.change_policy(ask, emit),
             Event::MemberAddRequested(ask) => self.add_member(&ask, emit),
             Event::MemberJoinRequested(ask) => self.join(&ask, emit),
             Event::MemberRemoveRequested(ask) => self.remove_member(&ask, emit),

@@ -11,8 +11,14 @@ impl State {
     /// The first window in whose open part a quorum has reported. Looked at once a whole event has
     /// been taken: all files of an update count before any part of theirs closes.
     pub(super) fn first_with_quorum(&self, pool: &Pool) -> Option<Window> {
-        let quorum = pool.policy.close.quorum?;
-        let (window, _) = self.open.iter().find(|(_, part)| self.has_quorum(quorum, part))?;
+        if !pool.has_older() && pool.policy.close.quorum.is_none() {
+            return None;
+        }
+        let reported = |(window, part): &(&Window, &Part)| {
+            let quorum = pool.rules(window).close.quorum;
+            quorum.is_some_and(|quorum| self.has_quorum(quorum, part))
+        };
+        let (window, _) = self.open.iter().find(reported)?;
         Some(*window)
     }
 

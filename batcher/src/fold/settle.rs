@@ -2,7 +2,7 @@
 
 use schemas::event::{BatchFailed, CloseReason, ExpiryReason, Timer, TimerDue};
 use schemas::id::BatchId;
-use schemas::time::Window;
+use schemas::time::{EffectiveAt, Window};
 
 use super::emit::Emit;
 use super::work::Batch;
@@ -11,8 +11,9 @@ use super::{Pool, State};
 impl State {
     /// Moves the watermark on and closes the windows it has reached.
     pub(super) fn settle(&mut self, emit: &mut Emit<'_>) {
-        let Some(pool) = self.pool.take() else { return };
-        self.watermark.advance(self.clock, &pool.policy.watermark, &pool.policy.close);
+        let Some(mut pool) = self.pool.take() else { return };
+        let in_force = pool.at(EffectiveAt::from_millis(self.clock.millis())).policy;
+        self.watermark.advance(self.clock, &in_force.watermark, &in_force.close);
         while let Some(window) = self.first_ended(&pool) {
             self.end_window(&pool, window, emit);
         }
@@ -24,6 +25,7 @@ impl State {
         while let Some((window, parts)) = self.first_forgotten(&pool)
             && self.forget(&pool, window, parts, emit)
         {}
+        self.forget_versions(&mut pool);
         self.pool = Some(pool);
     }
 
@@ -35,7 +37,7 @@ impl State {
         }
         match due.timer {
             Timer::WindowEnd(_) | Timer::MaxWait(_) => {}
-            Timer::Schedule => self.close_scheduled(emit),
+            Timer::Schedule => self.close_scheduled(due.due, emit),
             Timer::Debounce(batch) => self.amend(batch, emit),
             Timer::Confirm(batch) => self.expire(batch, ExpiryReason::Unconfirmed, emit),
             Timer::Lease(batch) => self.expire(batch, ExpiryReason::Expired, emit),

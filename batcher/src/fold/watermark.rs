@@ -60,6 +60,15 @@ impl Watermark {
         self.reached.minus(rules.disorder_ms) >= bound
     }
 
+    /// Where it stands by other rules than those in force, for windows that have others. Neither
+    /// the clock nor `reached` goes back, so neither does this.
+    pub(super) fn by(&self, clock: LogTime, rules: &Rules, close: &Close) -> EffectiveAt {
+        let clients = self.reached.minus(rules.disorder_ms).millis();
+        let clock = clock.millis();
+        let longest = clock.saturating_sub_unsigned(close.max_wait_ms);
+        EffectiveAt::from_millis(clients.max(longest).min(clock))
+    }
+
     /// A contributor's newest file of one event. What it means for the watermark is for
     /// [`Self::advance`].
     pub(super) fn report(&mut self, client: AccountId, newest: EffectiveAt, clock: LogTime) {
@@ -97,10 +106,7 @@ impl Watermark {
             self.reached = reached;
             self.beyond = self.beyond.split_off(&(reached.plus(1), AccountId::from_bits(0)));
         }
-        let clients = self.reached.minus(rules.disorder_ms).millis();
-        let clock = clock.millis();
-        let longest = clock.saturating_sub_unsigned(close.max_wait_ms);
-        self.at = self.at.max(EffectiveAt::from_millis(clients.max(longest).min(clock)));
+        self.at = self.at.max(self.by(clock, rules, close));
     }
 
     /// Looks at each contributor once per sixteenth of the horizon: which event does so is

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use schemas::event::{CloseReason, Placement, Refusal, Timer, WindowCloseAsked, WindowOpened};
 use schemas::file::FileRef;
 use schemas::id::{AccountId, BatchId};
+use schemas::policy::Schedule;
 use schemas::time::{EffectiveAt, LogTime, Window};
 use serde::{Deserialize, Serialize};
 
@@ -53,13 +54,13 @@ impl Part {
 impl Pool {
     /// The moment of the watermark at which a window closes.
     pub(super) fn bound(&self, window: &Window) -> EffectiveAt {
-        window.end.plus(self.policy.close.grace_ms)
+        window.end.plus(self.rules(window).close.grace_ms)
     }
 
     /// The moment of the log's clock at which it closes whoever is missing.
     pub(super) fn longest(&self, window: &Window) -> LogTime {
         let bound = self.bound(window).millis();
-        LogTime::from_millis(bound).plus(self.policy.close.max_wait_ms)
+        LogTime::from_millis(bound).plus(self.rules(window).close.max_wait_ms)
     }
 }
 
@@ -67,7 +68,16 @@ impl State {
     /// Whether files for it are late: it had closed, or would have if it had ever had a file.
     pub(super) fn is_late(&self, pool: &Pool, window: &Window) -> bool {
         !self.open.contains_key(window)
-            && (self.past.contains_key(window) || self.watermark.at() >= pool.bound(window))
+            && (self.past.contains_key(window)
+                || self.has_ended(pool, window)
+                || pool.is_before_rules(window))
+    }
+
+    /// Whether the watermark, by the window's own rules, has reached the moment at which it closes.
+    pub(super) fn has_ended(&self, pool: &Pool, window: &Window) -> bool {
+        let rules = pool.rules(window);
+        let reached = self.watermark.by(self.clock, &rules.watermark, &rules.close);
+        reached >= window.end.plus(rules.close.grace_ms)
     }
 
     /// Puts a file into the open part of a window: its own, or the next one where `falls_in`
@@ -81,6 +91,7 @@ impl State {
         emit: &mut Emit<'_>,
     ) -> Placement {
         let (longest, latest) = (pool.longest(&window), pool.latest(&window));
+        self.assigned_until = self.assigned_until.max(Some(window.end));
         let part = self.open.entry(window).or_insert_with(|| {
             self.timers.extend([longest, latest].map(|due| (due, Timer::MaxWait(window))));
             Part::new(pool, &window, 1)
@@ -92,6 +103,7 @@ impl State {
                 batch: part.batch,
                 closes_at: pool.bound(&window),
                 closes_at_latest: latest,
+                policy_version: pool.at(window.start).version,
             });
         }
         part.manifest.add(part.batch, Arc::clone(file), emit);
@@ -117,10 +129,11 @@ impl State {
         file: &Arc<FileRef>,
         emit: &mut Emit<'_>,
     ) -> Placement {
-        let reached = self.watermark.at().minus(pool.policy.close.grace_ms);
-        let mut next = pool.policy.windows.of(reached);
+        let reached = self.watermark.at();
+        let reached = reached.minus(pool.at(reached).policy.close.grace_ms);
+        let mut next = pool.window_of(reached);
         while self.is_late(pool, &next) && next.end > reached {
-            next = pool.policy.windows.of(next.end);
+            next = pool.window_of(next.end);
         }
         self.add(pool, next, Some(falls_in), file, emit)
     }
@@ -134,9 +147,11 @@ impl State {
         file: &Arc<FileRef>,
         emit: &mut Emit<'_>,
     ) -> Placement {
+        self.assigned_until = self.assigned_until.max(Some(window.end));
+        let rules = pool.rules(&window);
         let past = self.past.entry(window).or_insert(Past { last_part: 0 });
         let last = BatchId::of(pool.id, &window, past.last_part);
-        let full = pool.policy.close.part_files_max;
+        let full = rules.close.part_files_max;
         let room = self.batches.get(&last).is_some_and(|batch| batch.manifest.files < full);
         let id = if room {
             last
@@ -148,7 +163,7 @@ impl State {
         let batch = self.batches.entry(id).or_insert_with(|| Batch::new(window, part));
         batch.manifest.add(id, Arc::clone(file), emit);
         if !std::mem::replace(&mut batch.gathering, true) {
-            let due = self.clock.plus(pool.policy.late.debounce_ms);
+            let due = self.clock.plus(rules.late.debounce_ms);
             self.timers.insert((due, Timer::Debounce(id)));
         }
         Placement::Window {
@@ -168,7 +183,7 @@ impl State {
     pub(super) fn close_if_full(&mut self, pool: &Pool, window: Window, emit: &mut Emit<'_>) {
         let Some(Part { manifest, .. }) = self.open.get(&window) else { return };
         let (files, bytes) = (manifest.files, manifest.bytes);
-        let close = &pool.policy.close;
+        let close = &pool.rules(&window).close;
         if close.count.is_some_and(|count| files >= count) {
             self.close_part(pool, window, CloseReason::Count, emit);
         } else if close.bytes.is_some_and(|most| bytes >= most) {
@@ -219,9 +234,9 @@ impl State {
         let last_part = if part.manifest.files == 0 { part.number - 1 } else { part.number };
         self.past.insert(window, Past { last_part });
         if part.manifest.files > 0 {
-            let clients = self.watermark.clients_reached(bound, &pool.policy.watermark);
+            let clients = self.watermark.clients_reached(bound, &pool.rules(&window).watermark);
             let reason = match clients {
-                _ if pool.is_below_minimum(&part) => CloseReason::BelowMinimum,
+                _ if pool.is_below_minimum(&window, &part) => CloseReason::BelowMinimum,
                 true => CloseReason::WindowEnd,
                 false => CloseReason::MaxWait,
             };
@@ -250,7 +265,7 @@ impl State {
     pub(super) fn arm_ends(&mut self, pool: &Pool) {
         for (window, part) in &mut self.open {
             let bound = pool.bound(window);
-            let clients = self.watermark.clients_reached(bound, &pool.policy.watermark);
+            let clients = self.watermark.clients_reached(bound, &pool.rules(window).watermark);
             if clients && !std::mem::replace(&mut part.end_armed, true) {
                 let due = LogTime::from_millis(bound.millis());
                 self.timers.insert((due, Timer::WindowEnd(*window)));
@@ -260,22 +275,40 @@ impl State {
 
     /// Waits for the next moment of the schedule, as long as there is something to close then.
     pub(super) fn arm_schedule(&mut self, pool: &Pool) {
-        let Some(schedule) = &pool.policy.close.schedule else { return };
-        if self.schedule.is_none()
-            && self.open.values().any(|part| part.manifest.files > 0)
-            && let Some(due) = schedule.next(self.clock)
-        {
-            self.schedule = Some(due);
-            self.timers.insert((due, Timer::Schedule));
+        if self.schedule.is_some() && !pool.has_older() {
+            return;
+        }
+        let open = |version: u32| {
+            let mut filled = self.open.iter().filter(|(_, part)| part.manifest.files > 0);
+            filled.any(|(window, _)| pool.at(window.start).version == version)
+        };
+        let next = |(version, schedule): (u32, &Schedule)| {
+            open(version).then(|| schedule.next(self.clock)).flatten()
+        };
+        let Some(due) = pool.schedules().filter_map(next).min() else { return };
+        let armed = self.schedule.replace(due).filter(|armed| *armed <= due);
+        match armed {
+            Some(armed) => self.schedule = Some(armed),
+            None => {
+                self.timers.retain(|(_, timer)| *timer != Timer::Schedule);
+                self.timers.insert((due, Timer::Schedule));
+            }
         }
     }
 
-    /// A moment of the schedule has come: all that is open becomes batches.
-    pub(super) fn close_scheduled(&mut self, emit: &mut Emit<'_>) {
+    /// A moment of a schedule has come: all that is open, of the versions that have this moment in
+    /// their schedule, becomes batches.
+    pub(super) fn close_scheduled(&mut self, due: LogTime, emit: &mut Emit<'_>) {
         self.schedule = None;
         let Some(pool) = self.pool.take() else { return };
-        let filled =
-            |(window, part): (&Window, &Part)| (part.manifest.files > 0).then_some(*window);
+        let has = |(version, schedule): (u32, &Schedule)| {
+            (schedule.next(due.minus(1)) == Some(due)).then_some(version)
+        };
+        let versions: Vec<u32> = pool.schedules().filter_map(has).collect();
+        let filled = |(window, part): (&Window, &Part)| {
+            let meant = versions.contains(&pool.at(window.start).version);
+            (meant && part.manifest.files > 0).then_some(*window)
+        };
         let windows: Vec<Window> = self.open.iter().filter_map(filled).collect();
         for window in windows {
             self.close_part(&pool, window, CloseReason::Schedule, emit);
@@ -287,6 +320,7 @@ impl State {
     pub(super) fn first_forgotten(&self, pool: &Pool) -> Option<(Window, u32)> {
         let (window, past) = self.past.first_key_value()?;
         let end = LogTime::from_millis(window.end.millis());
-        (self.clock.since(end) > pool.policy.late.allowed_ms).then_some((*window, past.last_part))
+        (self.clock.since(end) > pool.rules(window).late.allowed_ms)
+            .then_some((*window, past.last_part))
     }
 }

@@ -8,6 +8,7 @@ use schemas::event::{
     ProcessingFailed, ResultOffered, ResultPublished, ResultRefused, Timer,
 };
 use schemas::id::{AccountId, BatchId, ClaimId, ResultId};
+use schemas::policy::Policy;
 use schemas::role::Role;
 use schemas::time::{LogTime, Window};
 use serde::{Deserialize, Serialize};
@@ -122,8 +123,11 @@ impl State {
         emit: &mut Emit<'_>,
     ) {
         let expected = self.contributors;
-        let (watermark, active) = (self.watermark.at(), self.watermark.active());
+        let active = self.watermark.active();
         let Some(batch) = self.batches.get_mut(&id) else { return };
+        let rules = pool.at(batch.window.start);
+        let Policy { watermark, close, .. } = rules.policy;
+        let watermark = self.watermark.by(self.clock, watermark, close);
         batch.manifest.flush(id, emit);
         let Some(manifest_sha256) = batch.manifest.digest else { return };
         let supersedes = batch.revision;
@@ -149,7 +153,7 @@ impl State {
             manifest_sha256,
             watermark,
             log_clock: self.clock,
-            policy_version: pool.policy_version,
+            policy_version: rules.version,
             expected,
             active,
             reported: batch.reported,

@@ -1,11 +1,13 @@
 //! Calls about pools, their windows and their members.
 
+use reqwest::header::IF_MATCH;
 use schemas::api::{
-    AddMember, CloseWindow, CreatePool, IssueToken, IssuedToken, Join, MemberView, Page, PoolView,
-    ReleaseUpload, WindowView,
+    AddMember, CloseWindow, CreatePool, IssueToken, IssuedToken, Join, MemberView, Page,
+    PolicyView, PoolView, ReleaseUpload, WindowView,
 };
 use schemas::id::{AccountId, UploadId};
 use schemas::name::PoolName;
+use schemas::policy::PolicyAsk;
 use schemas::role::RoleSet;
 use schemas::route;
 use schemas::time::EffectiveAt;
@@ -28,6 +30,24 @@ impl Client {
     /// A pool's rules and the caller's roles in it.
     pub async fn pool(&self, pool: &PoolName) -> Result<PoolView> {
         self.pool_call(route::READ_POOL, pool, &[]).answer().await
+    }
+
+    /// The newest version of a pool's policy.
+    pub async fn policy(&self, pool: &PoolName) -> Result<PolicyView> {
+        self.pool_call(route::READ_POLICY, pool, &[]).answer().await
+    }
+
+    /// Replaces a pool's policy, from the next window on: this version of it, or whichever is the
+    /// newest.
+    pub async fn change_policy(
+        &self,
+        pool: &PoolName,
+        version: Option<u32>,
+        policy: &PolicyAsk,
+    ) -> Result<PolicyView> {
+        let tag = version.map_or("*".to_owned(), |version| format!("\"{version}\""));
+        let call = self.pool_call(route::CHANGE_POLICY, pool, &[]);
+        call.header(IF_MATCH, &tag).json(policy).answer().await
     }
 
     /// A pool's windows, newest first.

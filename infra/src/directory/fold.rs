@@ -255,6 +255,7 @@ mod tests {
     use schemas::limit::Limits;
     use schemas::policy::PolicyAsk;
     use schemas::role::Role;
+    use schemas::time::EffectiveAt;
 
     fn pool(name: &str) -> PoolName {
         name.parse().unwrap()
@@ -272,7 +273,16 @@ mod tests {
     fn policy(name: &str, version: u32, as_of: u64) -> Record {
         let policy = PolicyAsk::default().resolve(&Limits::default()).unwrap();
         let id = PoolId::from_bits(1);
-        PolicyCopied { pool: pool(name), id, version, policy: Box::new(policy), as_of }.into()
+        PolicyCopied {
+            pool: pool(name),
+            id,
+            version,
+            policy: Box::new(policy),
+            effective_from: EffectiveAt::default(),
+            before: None,
+            as_of,
+        }
+        .into()
     }
 
     fn located(name: &str) -> Record {

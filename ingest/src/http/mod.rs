@@ -7,6 +7,7 @@ mod headers;
 mod held;
 mod members;
 mod oauth;
+mod policy;
 mod pools;
 mod reply;
 mod uploads;
@@ -27,6 +28,7 @@ pub fn routes(state: State) -> Routes {
         .mount(route::TOKEN, oauth::token)
         .mount(route::KEYS, accounts::keys)
         .mount(route::CREATE_POOL, pools::create)
+        .mount(route::CHANGE_POLICY, policy::change)
         .mount(route::CLOSE_WINDOW, pools::close_window)
         .mount(route::ADD_MEMBER, members::add)
         .mount(route::REMOVE_MEMBER, members::remove)

@@ -9,11 +9,10 @@ use infra::identity::Caller;
 use schemas::api::{CloseWindow, CreatePool};
 use schemas::event::WindowCloseAsked;
 use schemas::name::PoolName;
-use schemas::policy::Fault;
-use schemas::problem::{Code, FieldError};
 use schemas::route;
 
 use super::headers::idempotency_key;
+use super::policy::invalid_policy;
 use super::reply::{done, pending, position};
 use crate::ask::{Asked, Topics};
 use crate::pool::{Made, NewPool};
@@ -26,7 +25,8 @@ pub(super) async fn create(
     Json(CreatePool { name, policy }): Json<CreatePool>,
 ) -> Result<Response, Refused> {
     let key = idempotency_key(&headers)?;
-    let policy = policy.resolve(&state.limits).map_err(|faults| invalid_policy(&faults))?;
+    let policy =
+        policy.resolve(&state.limits).map_err(|faults| invalid_policy("/policy", &faults))?;
     let ask = NewPool { name: name.clone(), owner: caller.account, policy: Box::new(policy), key };
     let place = format!("/v1/pools/{name}");
     Ok(match state.create_pool(ask).await? {
@@ -37,15 +37,6 @@ pub(super) async fn create(
         Made::Repeated(view) => ([(LOCATION, place)], Json(view)).into_response(),
         Made::Pending { offset } => pending(&name, offset, place),
     })
-}
-
-fn invalid_policy(faults: &[Fault]) -> Refused {
-    let fault = |fault: &Fault| FieldError {
-        pointer: format!("/policy{}", fault.pointer),
-        detail: fault.detail.clone(),
-        code: None,
-    };
-    Refused::from(Code::InvalidField).errors(faults.iter().map(fault).collect())
 }
 
 pub(super) async fn close_window(

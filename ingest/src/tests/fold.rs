@@ -13,9 +13,9 @@ use schemas::digest::Digest;
 use schemas::event::{
     Backlog, BatchLeased, BatchReady, ClaimRefusal, ClaimRefused, CloseReason, Derived, Directory,
     Event, ExpiryReason, FilePlaced, HeldReason, JoinTokenIssued, LeaseExpired, MemberAdded,
-    MemberRemoved, MemberRoleChanged, MembershipCopied, OfferRefusal, Placement, PolicyChanged,
-    PolicyCopied, Refusal, RequestRefused, ResultOffered, ResultPublished, ResultRefused,
-    TokenCopied, TokenUsed, UploadRefused, UploadRepeated, example,
+    MemberRemoved, MemberRoleChanged, MembershipCopied, OfferRefusal, Placement,
+    PolicyChangeRequested, PolicyChanged, PolicyCopied, Refusal, RequestRefused, ResultOffered,
+    ResultPublished, ResultRefused, TokenCopied, TokenUsed, UploadRefused, UploadRepeated, example,
 };
 use schemas::file::FileRef;
 use schemas::id::{AccountId, BatchId, ClaimId, EventId, PoolId, ResultId, TokenId, UploadId};
@@ -30,6 +30,7 @@ use schemas::wire::{self, Attributes, Cause};
 #[derive(Debug, Default)]
 struct Pool {
     id: Option<(PoolId, Box<Policy>)>,
+    policy_version: u32,
     members: BTreeMap<AccountId, RoleSet>,
     tokens: HashMap<TokenId, (RoleSet, u32, Option<LogTime>)>,
     seen: HashMap<UploadId, Digest>,
@@ -125,16 +126,19 @@ impl Pool {
                     return vec![refused(Refusal::PoolNameTaken)];
                 }
                 self.id = Some((created.pool, created.policy.clone()));
+                self.policy_version = 1;
                 let changed = PolicyChanged {
                     pool: created.pool,
                     name: created.name,
                     version: 1,
                     effective_from: EffectiveAt::default(),
                     policy: created.policy,
+                    before: None,
                 };
                 let added = self.belong(created.owner, RoleSet::of(&[Role::Owner]), None);
                 vec![changed.into(), added]
             }
+            Event::PolicyChangeRequested(ask) => vec![self.change_policy(ask)],
             Event::MemberAddRequested(ask) => vec![self.belong(ask.account, ask.roles, None)],
             Event::MemberRemoveRequested(ask) => vec![self.leave(ask.account)],
             Event::JoinTokenIssueRequested(ask) => {
@@ -172,6 +176,24 @@ impl Pool {
             Event::ResultOffered(offer) => vec![self.offer(offer)],
             Event::TimerDue(_) | Event::SemanticsRaised(_) => Vec::new(),
         }
+    }
+
+    fn change_policy(&mut self, ask: PolicyChangeRequested) -> Derived {
+        let Some((pool, policy)) = &mut self.id else { return refused(Refusal::NoPool) };
+        if ask.if_version.is_some_and(|version| version != self.policy_version) {
+            return refused(Refusal::PolicyStale);
+        }
+        self.policy_version += 1;
+        policy.clone_from(&ask.policy);
+        PolicyChanged {
+            pool: *pool,
+            name: "north-sea".parse().unwrap(),
+            version: self.policy_version,
+            effective_from: EffectiveAt::default(),
+            policy: ask.policy,
+            before: None,
+        }
+        .into()
     }
 
     fn belong(&mut self, account: AccountId, roles: RoleSet, token: Option<TokenUsed>) -> Derived {
@@ -328,7 +350,8 @@ fn copies(pool: &PoolName, body: &Derived, as_of: Offset) -> Vec<Directory> {
     match body {
         Derived::PolicyChanged(body) => {
             let (id, version, policy) = (body.pool, body.version, body.policy.clone());
-            vec![PolicyCopied { pool, id, version, policy, as_of }.into()]
+            let (effective_from, before) = (body.effective_from, body.before.clone());
+            vec![PolicyCopied { pool, id, version, policy, effective_from, before, as_of }.into()]
         }
         Derived::MemberAdded(body) => {
             let copy = member(body.account, body.roles).into();

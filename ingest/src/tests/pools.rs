@@ -185,6 +185,35 @@ async fn held_files_are_for_admins_to_decide_on() {
 }
 
 #[tokio::test]
+async fn a_policy_is_replaced_as_the_version_that_was_read() {
+    let world = World::new().await;
+    let here = world.instance().await;
+    let (pool, owner) = here.pool("north-sea", json!({ "update_every_ms": 60_000 })).await;
+    let sender = here.member(&pool, &owner, "buoy", "contributor").await;
+    let put = async |by: &User, tag: Option<&'static str>, body: Value| {
+        let path = format!("/v1/pools/{pool}/policy");
+        let mut request = json_request(Method::PUT, &path, by, &body);
+        if let Some(tag) = tag {
+            request.headers_mut().insert("if-match", HeaderValue::from_static(tag));
+        }
+        here.send(request).await
+    };
+    let count = json!({ "count": 5 });
+    assert_eq!(put(&sender, Some("*"), count.clone()).await.refused(), (403, "forbidden"));
+    assert_eq!(put(&owner, None, count.clone()).await.refused(), (428, "if-match-required"));
+    let wrong = put(&owner, Some("*"), json!({ "count": 0 })).await;
+    assert_eq!(wrong.refused(), (422, "invalid-field"));
+    assert_eq!(wrong.body["errors"][0]["pointer"], "/count");
+    let changed = put(&owner, Some("\"1\""), count.clone()).await;
+    assert_eq!(changed.status, StatusCode::OK, "{changed:?}");
+    assert_eq!((changed.header("etag"), &changed.body["version"]), ("\"2\"", &2.into()));
+    assert_eq!(changed.body["policy"]["close"]["count"], 5);
+    let stale = put(&owner, Some("\"1\""), json!({ "count": 6 })).await;
+    assert_eq!(stale.refused(), (412, "policy-stale"));
+    assert_eq!(put(&owner, Some("*"), json!({ "count": 6 })).await.header("etag"), "\"3\"");
+}
+
+#[tokio::test]
 async fn windows_close_when_asked() {
     let world = World::new().await;
     let here = world.instance().await;

@@ -35,7 +35,7 @@ impl State {
         let mut receipts = Vec::new();
         for Taken { landed, repeated } in taken {
             let file = &landed.file;
-            let window = sender.policy().windows.of(file.effective_at);
+            let (policy, window) = sender.pool.grouping(file.effective_at);
             let part = self.part(sender, &window, &mut parts).await;
             receipts.push(UploadReceipt {
                 upload: file.upload,
@@ -47,7 +47,7 @@ impl State {
                 effective_at: file.effective_at,
                 clamped: file.clamped,
                 quarantined: file.quarantined,
-                landing: landing(sender.policy(), file, window, part),
+                landing: landing(policy, file, window, part),
                 repeated: *repeated,
             });
         }

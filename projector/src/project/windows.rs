@@ -19,6 +19,7 @@ row! {
         window_kind: Box<str>,
         closes_at: Option<EffectiveAt>,
         closes_at_latest: Option<LogTime>,
+        policy_version: u32,
     }
 }
 
@@ -52,7 +53,7 @@ row! {
 
 /// The projection.
 pub(super) const PROJECTION: Projection = Projection {
-    view: View { name: "windows", version: 1 },
+    view: View { name: "windows", version: 2 },
     source: Source::Batches,
     tables: &[
         PartRow::TABLE,
@@ -69,7 +70,11 @@ fn fold(seen: &Seen<'_>, writes: &mut Writes) {
     match said {
         Derived::WindowOpened(opened) => {
             let closes = (Some(opened.closes_at), Some(opened.closes_at_latest));
-            part(seen, &opened.window, opened.part, opened.batch, closes, writes);
+            let part = PartRow {
+                policy_version: opened.policy_version,
+                ..part(seen, &opened.window, opened.part, opened.batch, closes)
+            };
+            write(seen, part, writes);
         }
         Derived::FilePlaced(said) => file(seen, &said.file, &said.placed, writes),
         Derived::FileReleased(said) => file(seen, &said.file, &said.placed, writes),
@@ -84,12 +89,10 @@ fn part(
     number: u32,
     batch: BatchId,
     (closes_at, closes_at_latest): (Option<EffectiveAt>, Option<LogTime>),
-    writes: &mut Writes,
-) {
-    let week = week_of(window.start.millis());
-    let row = PartRow {
+) -> PartRow {
+    PartRow {
         pool: seen.pool.clone(),
-        week,
+        week: week_of(window.start.millis()),
         window_start: window.start,
         number,
         batch,
@@ -97,9 +100,14 @@ fn part(
         window_kind: kind_text(window.kind).into(),
         closes_at,
         closes_at_latest,
-    };
-    writes.upsert(row, seen.stamp_us);
-    writes.upsert(PartWeekRow { pool: seen.pool.clone(), week }, seen.stamp_us);
+        policy_version: 1,
+    }
+}
+
+fn write(seen: &Seen<'_>, part: PartRow, writes: &mut Writes) {
+    let (pool, week) = (seen.pool.clone(), part.week);
+    writes.upsert(part, seen.stamp_us);
+    writes.upsert(PartWeekRow { pool, week }, seen.stamp_us);
 }
 
 fn file(seen: &Seen<'_>, file: &FileRef, placed: &Placement, writes: &mut Writes) {
@@ -115,7 +123,11 @@ fn file(seen: &Seen<'_>, file: &FileRef, placed: &Placement, writes: &mut Writes
 fn closed(seen: &Seen<'_>, closed: &Closed, writes: &mut Writes) {
     if closed.reason == CloseReason::Late {
         // A part made of late files was never open.
-        part(seen, &closed.window, closed.part, closed.batch, (None, None), writes);
+        let part = PartRow {
+            policy_version: closed.policy_version,
+            ..part(seen, &closed.window, closed.part, closed.batch, (None, None))
+        };
+        write(seen, part, writes);
     }
     let missing: Vec<_> = closed.missing.iter().map(ToString::to_string).collect();
     let row = PartClosedRow {

@@ -71,6 +71,7 @@ pub fn routes(reading: Reading) -> Routes {
     Routes::new()
         .mount(route::LIST_POOLS, pools::list)
         .mount(route::READ_POOL, pools::read)
+        .mount(route::READ_POLICY, pools::policy)
         .mount(route::LIST_MEMBERS, pools::members)
         .mount(route::READ_WINDOWS, windows::list)
         .mount(route::READ_UPLOAD, uploads::read)

@@ -1,9 +1,12 @@
 //! Pools and their members: from the directory, which every instance has in memory.
 
 use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::header::{ETAG, IF_NONE_MATCH};
+use http::{HeaderMap, StatusCode};
 use infra::http::{AskedPosition, Here, Json, Listed, Path, Query, Refused};
 use infra::identity::Caller;
-use schemas::api::{MemberView, Page, PoolView};
+use schemas::api::{MemberView, Page, PolicyView, PoolView};
 use schemas::id::AccountId;
 use schemas::name::PoolName;
 use schemas::problem::Code;
@@ -56,6 +59,29 @@ pub(super) async fn read(
 ) -> Result<Json<PoolView>, Refused> {
     let allowed = reading.allow(&caller, &route::READ_POOL, &pool, asked).await?;
     Ok(Json(view_with(&reading, &pool, allowed.roles).ok_or(Code::NotFound)?))
+}
+
+/// The newest policy. Its version is the tag: who has it is told nothing more.
+pub(super) async fn policy(
+    State(reading): State<Reading>,
+    caller: Caller,
+    asked: AskedPosition,
+    headers: HeaderMap,
+    Path(pool): Path<PoolName>,
+) -> Result<Response, Refused> {
+    reading.allow(&caller, &route::READ_POLICY, &pool, asked).await?;
+    let known = reading.access.directory().pool(&pool).and_then(|pool| pool.policy);
+    let policy = known.ok_or(Code::NotFound)?;
+    let tag = format!("\"{}\"", policy.version);
+    let has = headers.get_all(IF_NONE_MATCH).iter().any(|value| {
+        let mut tags = value.to_str().unwrap_or_default().split(',').map(str::trim);
+        tags.any(|known| known == "*" || known.trim_start_matches("W/") == tag)
+    });
+    let tag = [(ETAG, tag)];
+    if has {
+        return Ok((StatusCode::NOT_MODIFIED, tag).into_response());
+    }
+    Ok((tag, Json(PolicyView::from(&*policy))).into_response())
 }
 
 pub(super) async fn members(

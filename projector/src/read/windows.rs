@@ -7,7 +7,7 @@ use infra::http::{AskedPosition, Here, Listed, Path, Query, Refused};
 use infra::identity::Caller;
 use infra::table::{Cell, Field as _};
 use schemas::api::{Page, WindowState, WindowView};
-use schemas::event::MISSING_NAMED_MAX;
+use schemas::event::{MISSING_NAMED_MAX, PolicyCopied};
 use schemas::id::{AccountId, BatchId};
 use schemas::name::PoolName;
 use schemas::policy::{Minimum, Policy, Quorum, QuorumOf};
@@ -32,7 +32,7 @@ pub(super) async fn list(
     here: Here,
 ) -> Result<Listed<WindowView>, Refused> {
     let allowed = reading.allow(&caller, &route::READ_WINDOWS, &pool, asked).await?;
-    let policy = allowed.pool.policy.as_ref().map(|policy| policy.policy.clone());
+    let policy = allowed.pool.policy;
     let limit = paging.limit(reading.limits());
     let (weeks, _) =
         reading.tables.some::<PartWeekRow>([pool.clone().cell()], None, 10_000).await?;
@@ -51,7 +51,7 @@ pub(super) async fn list(
 async fn view(
     reading: &Reading,
     pool: &PoolName,
-    policy: Option<&Policy>,
+    policy: Option<&PolicyCopied>,
     row: PartRow,
 ) -> Result<WindowView, Refused> {
     let batch = row.batch;
@@ -62,6 +62,7 @@ async fn view(
         window: window(row.window_start, row.window_end, &row.window_kind),
         part: row.number,
         batch,
+        policy_version: row.policy_version,
         state: WindowState::Open,
         files: files.files,
         bytes: files.bytes,
@@ -84,7 +85,8 @@ async fn view(
         let missing = missing(reading, pool, batch).await?;
         view.missing_count = u32::try_from(missing.len()).unwrap_or(u32::MAX);
         view.missing = missing.into_iter().take(MISSING_NAMED_MAX).collect();
-        view.closes_when = policy.map(|policy| closes_when(policy, &view));
+        view.closes_when =
+            policy.map(|policy| closes_when(policy.grouping(view.window.start).0, &view));
     }
     Ok(view)
 }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::event::CloseReason;
+use crate::event::{CloseReason, PolicyCopied};
 use crate::id::{AccountId, BatchId, PoolId};
 use crate::name::{PoolName, UserName};
 use crate::policy::{Policy, PolicyAsk};
@@ -36,6 +36,32 @@ pub struct PoolView {
     pub policy: Box<Policy>,
     /// Members, the caller counted.
     pub members: u64,
+}
+
+/// `GET` and `PUT /v1/pools/{pool}/policy`: the newest version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PolicyView {
+    /// Counted from 1; as a quoted string it is the ETag.
+    pub version: u32,
+    /// Files of this time and later are grouped by it. What files are taken and how batches are
+    /// worked on it rules at once.
+    pub effective_from: EffectiveAt,
+    /// The version that files before are grouped by, if there are such files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<u32>,
+    /// The rules.
+    pub policy: Box<Policy>,
+}
+
+impl From<&PolicyCopied> for PolicyView {
+    fn from(copy: &PolicyCopied) -> Self {
+        Self {
+            version: copy.version,
+            effective_from: copy.effective_from,
+            before: copy.before.as_ref().map(|before| before.version),
+            policy: copy.policy.clone(),
+        }
+    }
 }
 
 /// `PUT /v1/pools/{pool}/members/{account}`.
@@ -138,6 +164,9 @@ pub struct WindowView {
     pub part: u32,
     /// The batch it is, or will be.
     pub batch: BatchId,
+    /// The version of the policy whose rules it has.
+    #[serde(default = "one")]
+    pub policy_version: u32,
     /// Whether it still takes files.
     pub state: WindowState,
     /// Files in it.

@@ -6,12 +6,13 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::pool::PolicyBefore;
 use crate::digest::Digest;
 use crate::id::{AccountId, PoolId, SessionId, TokenId};
 use crate::name::{ObjectKey, PoolName, UserName};
 use crate::policy::Policy;
 use crate::role::RoleSet;
-use crate::time::{LogTime, Wall};
+use crate::time::{EffectiveAt, LogTime, Wall, Window};
 
 /// Where a pool's topics are. Data, never derived by readers, so that pools can move.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -37,8 +38,28 @@ pub struct PolicyCopied {
     pub version: u32,
     /// The rules.
     pub policy: Box<Policy>,
+    /// Files of this time and later are grouped by them.
+    #[serde(default)]
+    pub effective_from: EffectiveAt,
+    /// The rules by which files before those are grouped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<PolicyBefore>,
     /// The event it follows from.
     pub as_of: u64,
+}
+
+impl PolicyCopied {
+    /// The rules by which files of this moment are grouped, and the window it falls into.
+    pub fn grouping(&self, at: EffectiveAt) -> (&Policy, Window) {
+        let before = self.before.as_ref().filter(|_| at < self.effective_from);
+        match before {
+            Some(before) => {
+                let span = (before.effective_from, Some(self.effective_from));
+                (&before.policy, before.policy.windows.of_within(at, span))
+            }
+            None => (&self.policy, self.policy.windows.of_within(at, (self.effective_from, None))),
+        }
+    }
 }
 
 /// A membership; without roles it has ended.

@@ -9,11 +9,11 @@ use super::{
     FileDiscarded, FilePlaced, FileReleased, JoinTokenIssueRequested, JoinTokenIssued,
     LeaseExpired, LeaseRenewed, ManifestPage, MemberAddRequested, MemberAdded, MemberJoinRequested,
     MemberRemoveRequested, MemberRemoved, MemberRoleChanged, MembershipCopied, OfferRefusal,
-    Placement, PolicyChanged, PolicyCopied, PoolCreated, PoolLocated, ProcessingFailed, Refusal,
-    RequestRefused, ResultOffered, ResultPublished, ResultRefused, SemanticsRaised, SessionRevoked,
-    SnapshotTaken, Timer, TimerDue, TokenCopied, TokenUsed, UpdateReceived, UploadDiscardRequested,
-    UploadReceived, UploadRefused, UploadReleaseRequested, UploadRepeated, WindowCloseAsked,
-    WindowOpened,
+    Placement, PolicyChangeRequested, PolicyChanged, PolicyCopied, PoolCreated, PoolLocated,
+    ProcessingFailed, Refusal, RequestRefused, ResultOffered, ResultPublished, ResultRefused,
+    SemanticsRaised, SessionRevoked, SnapshotTaken, Timer, TimerDue, TokenCopied, TokenUsed,
+    UpdateReceived, UploadDiscardRequested, UploadReceived, UploadRefused, UploadReleaseRequested,
+    UploadRepeated, WindowCloseAsked, WindowOpened,
 };
 use crate::digest::Digest;
 use crate::file::{FileRef, TimeSource, manifest_digest};
@@ -138,6 +138,7 @@ pub fn events() -> Vec<Event> {
     let name = parsed("north-sea-buoys");
     vec![
         PoolCreated { pool: pool(), name, owner: by, semantics: 1, policy: policy() }.into(),
+        PolicyChangeRequested { by, if_version: Some(1), policy: policy() }.into(),
         MemberAddRequested { by, account, roles: contributor() }.into(),
         MemberJoinRequested { account, token: token() }.into(),
         MemberRemoveRequested { by, account }.into(),
@@ -232,6 +233,7 @@ fn derived_of_files() -> Vec<Derived> {
             batch: batch(),
             closes_at: window.end.plus(60_000),
             closes_at_latest: LogTime::from_millis(MOMENT + 570_000),
+            policy_version: 1,
         }
         .into(),
         ManifestPage { batch: batch(), page: 1, added: vec![file] }.into(),
@@ -246,7 +248,15 @@ fn derived_of_people() -> Vec<Derived> {
     let effective_from = EffectiveAt::default();
     let used = TokenUsed { token: token(), roles: contributor(), uses_left: 0, expires_at: None };
     vec![
-        PolicyChanged { pool: pool(), name, version: 1, effective_from, policy: policy() }.into(),
+        PolicyChanged {
+            pool: pool(),
+            name,
+            version: 1,
+            effective_from,
+            policy: policy(),
+            before: None,
+        }
+        .into(),
         RequestRefused { reason: Refusal::TokenUsedUp }.into(),
         MemberAdded {
             account: client(),
@@ -336,8 +346,16 @@ pub fn directory() -> Vec<Directory> {
             name,
         }
         .into(),
-        PolicyCopied { pool: pool_name(), id: pool(), version: 1, policy: policy(), as_of: 0 }
-            .into(),
+        PolicyCopied {
+            pool: pool_name(),
+            id: pool(),
+            version: 1,
+            policy: policy(),
+            effective_from: EffectiveAt::default(),
+            before: None,
+            as_of: 0,
+        }
+        .into(),
         MembershipCopied { pool: pool_name(), account: client(), roles: contributor(), as_of: 3 }
             .into(),
         TokenCopied {

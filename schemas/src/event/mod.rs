@@ -25,7 +25,9 @@ pub use member::{
     Backlog, JoinTokenIssueRequested, JoinTokenIssued, MemberAddRequested, MemberAdded,
     MemberJoinRequested, MemberRemoveRequested, MemberRemoved, MemberRoleChanged, TokenUsed,
 };
-pub use pool::{PolicyChanged, PoolCreated, Refusal, RequestRefused};
+pub use pool::{
+    PolicyBefore, PolicyChangeRequested, PolicyChanged, PoolCreated, Refusal, RequestRefused,
+};
 pub use upload::{
     FileDiscarded, FilePlaced, FileReleased, HeldReason, Placement, UpdateReceived,
     UploadDiscardRequested, UploadReceived, UploadRefused, UploadReleaseRequested, UploadRepeated,
@@ -100,6 +102,7 @@ topic_bodies! {
     /// the clock.
     Event {
         PoolCreated = "sluice.pool.created.v1",
+        PolicyChangeRequested = "sluice.policy.change-requested.v1",
         MemberAddRequested = "sluice.member.add-requested.v1",
         MemberJoinRequested = "sluice.member.join-requested.v1",
         MemberRemoveRequested = "sluice.member.remove-requested.v1",
@@ -179,6 +182,7 @@ impl Event {
             Self::MemberRemoveRequested(body) => body.account.to_string(),
             Self::JoinTokenIssueRequested(body) => body.token.to_string(),
             Self::PoolCreated(_)
+            | Self::PolicyChangeRequested(_)
             | Self::WindowCloseAsked(_)
             | Self::TimerDue(_)
             | Self::SemanticsRaised(_) => return None,

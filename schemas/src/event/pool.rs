@@ -23,6 +23,29 @@ pub struct PoolCreated {
     pub policy: Box<Policy>,
 }
 
+/// Someone asks for other rules. They hold from the end of the windows that have begun.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PolicyChangeRequested {
+    /// Who.
+    pub by: AccountId,
+    /// The version that is to be replaced; any when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub if_version: Option<u32>,
+    /// The rules, every default written out.
+    pub policy: Box<Policy>,
+}
+
+/// The rules of files before those of a newer version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PolicyBefore {
+    /// Their version.
+    pub version: u32,
+    /// They are for files of this time and later.
+    pub effective_from: EffectiveAt,
+    /// The rules.
+    pub policy: Box<Policy>,
+}
+
 /// A policy holds from a moment of effective time on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PolicyChanged {
@@ -36,6 +59,9 @@ pub struct PolicyChanged {
     pub effective_from: EffectiveAt,
     /// The rules.
     pub policy: Box<Policy>,
+    /// The rules of the files before those; none when all files fall under it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<PolicyBefore>,
 }
 
 /// Why the fold refused a request.
@@ -62,6 +88,10 @@ pub enum Refusal {
     TokensFull,
     /// No window with files in it is open.
     NoOpenWindow,
+    /// The policy has another version than the one to be replaced.
+    PolicyStale,
+    /// Too many versions of the policy still have windows that may take files.
+    PoliciesFull,
     /// No such upload is held, or it was released or discarded before.
     NotHeld,
 }

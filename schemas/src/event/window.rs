@@ -36,6 +36,13 @@ pub struct WindowOpened {
     pub closes_at: EffectiveAt,
     /// By then it closes, whoever is missing.
     pub closes_at_latest: LogTime,
+    /// The policy whose rules it has.
+    #[serde(default = "first")]
+    pub policy_version: u32,
+}
+
+fn first() -> u32 {
+    1
 }
 
 /// Some files of a batch: added by the revision whose `batch.ready` or `.amended` follows.

@@ -4,11 +4,12 @@ use super::operation::{Gives, Operation};
 use crate::api::{
     Acknowledge, AddMember, BatchView, Claim, CloseWindow, CreatePool, Credentials,
     DeliveriesQuery, DeliveriesView, EarlierQuery, Fail, IssueToken, IssuedToken, Join, Lease,
-    ManifestQuery, ManifestView, MemberView, OfferQuery, Page, PageQuery, PoolView, Receipt,
-    ReleaseUpload, Renew, ResultReceipt, ResultView, ResultsQuery, SignUp, SignedIn, TokenAnswer,
-    TokenForm, UpdateManifest, UpdateQuery, UpdateReceipt, UploadQuery, UploadReceipt, UploadView,
-    ValidateQuery, Validated, WindowView,
+    ManifestQuery, ManifestView, MemberView, OfferQuery, Page, PageQuery, PolicyView, PoolView,
+    Receipt, ReleaseUpload, Renew, ResultReceipt, ResultView, ResultsQuery, SignUp, SignedIn,
+    TokenAnswer, TokenForm, UpdateManifest, UpdateQuery, UpdateReceipt, UploadQuery, UploadReceipt,
+    UploadView, ValidateQuery, Validated, WindowView,
 };
+use crate::policy::PolicyAsk;
 use crate::problem::Code;
 use crate::route::{self, Route};
 
@@ -63,6 +64,23 @@ fn pools() -> Vec<Operation> {
             ]),
         Operation::on(route::LIST_POOLS).gives::<Page<PoolView>>(200).refuses(&[Code::NotFound]),
         Operation::on(route::READ_POOL).gives::<PoolView>(200),
+        Operation::on(route::READ_POLICY)
+            .sends(&["IfNoneMatch"])
+            .gives::<PolicyView>(200)
+            .answers(304, Gives::Nothing)
+            .with(&["ETag"]),
+        Operation::on(route::CHANGE_POLICY)
+            .sends(&["IfMatch"])
+            .takes::<PolicyAsk>()
+            .gives::<PolicyView>(200)
+            .may_be_pending()
+            .with(&["ETag"])
+            .refuses(&[
+                Code::InvalidField,
+                Code::PolicyStale,
+                Code::IfMatchRequired,
+                Code::PoliciesFull,
+            ]),
         Operation::on(route::READ_WINDOWS).asks::<PageQuery>().lists::<Page<WindowView>>(),
         Operation::on(route::CLOSE_WINDOW)
             .takes::<CloseWindow>()

@@ -225,11 +225,44 @@ impl Windows {
         let [start, end] = [start, start.saturating_add(period)].map(EffectiveAt::from_millis);
         Window { start, end, kind }
     }
+
+    /// The same where these rules hold from a moment on, up to another: the first window and the
+    /// last may be cut there.
+    pub fn of_within(
+        &self,
+        at: EffectiveAt,
+        (from, until): (EffectiveAt, Option<EffectiveAt>),
+    ) -> Window {
+        let mut window = self.of(at);
+        if at >= from {
+            window.start = window.start.max(from);
+        } else {
+            window.end = window.end.min(from);
+        }
+        if let Some(until) = until.filter(|until| at < *until) {
+            window.end = window.end.min(until);
+        }
+        window
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rules_that_hold_for_a_time_cut_their_windows_there() {
+        let grid = Windows::Grid { period_ms: 60_000 };
+        let [from, until] = [100_000, 130_000].map(EffectiveAt::from_millis);
+        let of = |at| {
+            let window = grid.of_within(EffectiveAt::from_millis(at), (from, Some(until)));
+            (window.start.millis(), window.end.millis())
+        };
+        assert_eq!(of(100_000), (100_000, 130_000));
+        assert_eq!(of(129_999), (100_000, 130_000));
+        assert_eq!(of(99_999), (90_000, 100_000), "before them");
+        assert_eq!(of(130_000), (100_000, 150_000), "after them");
+    }
 
     fn window_of(windows: &Windows, at: i64) -> (i64, i64) {
         let window = windows.of(EffectiveAt::from_millis(at));

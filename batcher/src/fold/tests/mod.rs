@@ -5,6 +5,7 @@ mod late;
 mod members;
 mod replay;
 mod triggers;
+mod versions;
 mod windows;
 mod work;
 

@@ -4,11 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use schemas::digest::Digest;
-use schemas::event::{Closed, Derived, MemberRemoveRequested, Placement, TimerDue};
+use schemas::event::{
+    Closed, Derived, MemberRemoveRequested, Placement, PolicyChangeRequested, TimerDue,
+};
 use schemas::file::{REFERENCES_BYTES_MAX, manifest_digest};
 use schemas::id::{AccountId, BatchId, UploadId};
-use schemas::policy::{LateMode, Policy, QuorumOf, WindowsAsk};
+use schemas::policy::{LateMode, Policy, QuorumOf, Windows, WindowsAsk};
 use schemas::role::Role;
+use schemas::time::{EffectiveAt, Window};
 
 use super::{BASE, OWNER, Telling, offer, policy};
 use crate::fold::{Output, State, step};
@@ -20,7 +23,7 @@ type Said = (u8, u16, u8, u8, u16);
 type Tale = (u8, Vec<Said>);
 
 fn said() -> impl Strategy<Value = Tale> {
-    let one = (0..22_u8, 0..20_000_u16, 0..6_u8, any::<u8>(), any::<u16>());
+    let one = (0..23_u8, 0..20_000_u16, 0..6_u8, any::<u8>(), any::<u16>());
     (0..RULES, prop::collection::vec(one, 1..150))
 }
 
@@ -45,6 +48,21 @@ fn rules(number: u8) -> Policy {
             _ => (),
         }
     })
+}
+
+/// Rules that a pool is changed to: other triggers and modes, and windows of other lengths.
+fn changed_rules(a: u8, b: u16) -> Policy {
+    let mut policy = rules(a % RULES);
+    if !matches!(policy.windows, Windows::Days { .. }) {
+        let minutes = u64::from(b % 4) + 1;
+        policy.windows = match b % 3 {
+            0 => Windows::Grid { period_ms: minutes * 60_000 },
+            _ => Windows::Tumbling { period_ms: minutes * 60_000, origin: EffectiveAt::default() },
+        };
+    }
+    policy.close.max_wait_ms += u64::from(b % 5) * 30_000;
+    policy.watermark.disorder_ms = u64::from(b % 7) * 5_000;
+    policy
 }
 
 /// Tells a pool all of it, then lets every timer fire; gives all outputs.
@@ -88,6 +106,11 @@ fn tell((number, all): &Tale) -> (Telling, Vec<Output>) {
                 pool.say(MemberRemoveRequested { by: AccountId::from_bits(OWNER), account });
             }
             18 => drop(pool.add(client, &[Role::Contributor])),
+            21 => {
+                let (by, if_version) = (AccountId::from_bits(OWNER), None);
+                let policy = Box::new(changed_rules(*a, *b));
+                pool.say(PolicyChangeRequested { by, if_version, policy });
+            }
             19 | 20 => drop(decide_on_some_held_file(&mut pool, *a, *b)),
             _ => {
                 if let Some((due, timer)) = pool.state.due() {
@@ -223,6 +246,40 @@ proptest! {
                 prop_assert_eq!(pages.get(&closed.batch), Some(&told));
                 prop_assert!(closed.watermark.millis() <= closed.log_clock.millis());
             }
+        }
+    }
+
+    /// Whatever becomes of a pool's rules: no two of its windows share a moment, each has the rules
+    /// of its time, and all parts of one have the same.
+    #[test]
+    fn windows_never_overlap_and_keep_their_rules(all in said()) {
+        let (_, outputs) = tell(&all);
+        let mut versions: Vec<(EffectiveAt, u32)> = Vec::new();
+        let mut windows: BTreeMap<Window, u32> = BTreeMap::new();
+        for output in &outputs {
+            let (window, version) = match &output.body {
+                Derived::PolicyChanged(changed) => {
+                    let from = changed.effective_from;
+                    prop_assert!(versions.last().is_none_or(|(before, _)| *before <= from));
+                    versions.retain(|(before, _)| *before < from);
+                    versions.push((from, changed.version));
+                    continue;
+                }
+                Derived::WindowOpened(opened) => (opened.window, opened.policy_version),
+                body => match closed(body) {
+                    Some(closed) => (closed.window, closed.policy_version),
+                    None => continue,
+                },
+            };
+            let before = windows.insert(window, version);
+            prop_assert!(before.is_none_or(|before| before == version));
+        }
+        for pair in windows.keys().collect::<Vec<_>>().windows(2) {
+            prop_assert!(pair[0].end <= pair[1].start, "{:?} and {:?}", pair[0], pair[1]);
+        }
+        for (window, version) in windows {
+            let own = versions.iter().rev().find(|(from, _)| *from <= window.start);
+            prop_assert_eq!(own.map(|(_, number)| *number), Some(version));
         }
     }
 

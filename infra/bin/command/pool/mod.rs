@@ -43,6 +43,9 @@ enum PoolAct {
         /// The pool
         name: PoolName,
     },
+    /// Show or replace a pool's rules
+    #[command(subcommand)]
+    Policy(policy::PolicyAct),
     /// Show windows, newest first: when each closes, why it closed, who is missing
     Windows {
         /// The pool
@@ -113,6 +116,7 @@ pub(crate) async fn run(args: PoolArgs, session: &Session) -> anyhow::Result<Don
             print.rows(["pool", "your roles", "members", "every"], &pools.await?, pool_row)?;
         }
         PoolAct::Show { name } => show(&client.pool(&name).await?, session)?,
+        PoolAct::Policy(act) => policy::run(act, session).await?,
         PoolAct::Windows { name, limit } => {
             let ask = async |page: PageAsk| reader.windows(&name, &page).await;
             let heads = ["from", "to", "part", "files", "size", "reported", "missing", "closes"];

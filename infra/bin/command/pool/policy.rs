@@ -3,12 +3,48 @@
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use clap::Args;
+use clap::{Args, Subcommand};
+use schemas::name::PoolName;
 use schemas::policy::PolicyAsk;
 use serde_json::{Map, Value};
 
 use crate::outcome::Misused;
+use crate::session::Session;
 use crate::span::Span;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PolicyAct {
+    /// Show the newest version of a pool's rules as JSON
+    Show {
+        /// The pool
+        name: PoolName,
+    },
+    /// Replace a pool's rules from the next window on; what is not said gets its default
+    Set {
+        /// The pool
+        name: PoolName,
+        /// Only if this is the newest version
+        #[arg(long, value_name = "VERSION")]
+        if_version: Option<u32>,
+        #[command(flatten)]
+        policy: PolicyArgs,
+    },
+}
+
+pub(super) async fn run(act: PolicyAct, session: &Session) -> anyhow::Result<()> {
+    let client = session.client()?;
+    let view = match act {
+        PolicyAct::Show { name } => client.policy(&name).await?,
+        PolicyAct::Set { name, if_version, policy } => {
+            let view = client.change_policy(&name, if_version, &policy.read()?).await?;
+            let (version, from) = (view.version, view.effective_from);
+            session.print.note(&format!("version {version} groups files of {from} and later"));
+            view
+        }
+    };
+    let text = serde_json::to_string_pretty(&view)?;
+    session.print.object(&view, |_| text)
+}
 
 /// How a new pool's rules are said.
 #[derive(Args, Debug, Default)]

@@ -9,6 +9,7 @@ use schemas::name::PoolName;
 use schemas::policy::PolicyAsk;
 use schemas::role::{Role, RoleSet};
 use schemas::route::{self, Route};
+use schemas::time::EffectiveAt;
 
 use super::*;
 use crate::fakes::Mood;
@@ -70,7 +71,15 @@ async fn make_pool(instance: &Instance, name: &str) {
     let (pool, id) = (name.parse().unwrap(), PoolId::from_bits(1));
     instance
         .installation
-        .say(PolicyCopied { pool, id, version: 1, policy: Box::new(policy), as_of: 0 })
+        .say(PolicyCopied {
+            pool,
+            id,
+            version: 1,
+            policy: Box::new(policy),
+            effective_from: EffectiveAt::default(),
+            before: None,
+            as_of: 0,
+        })
         .await;
 }
 
