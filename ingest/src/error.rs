@@ -172,6 +172,11 @@ fn asked(refusal: Refusal) -> Code {
         Refusal::TokensFull => Code::TokensFull,
         Refusal::NoOpenWindow => Code::NoOpenWindow,
         Refusal::NotHeld => Code::NotHeld,
+        Refusal::Suspended => Code::MemberSuspended,
+        Refusal::NotAnOwner => Code::Forbidden,
+        Refusal::TokenRevoked => Code::TokenRevoked,
+        Refusal::PoolPaused => Code::PoolPaused,
+        Refusal::PoolArchived => Code::PoolArchived,
     }
 }
 

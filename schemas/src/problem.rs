@@ -64,6 +64,8 @@ codes! {
         "Check both; the answer is the same whichever is wrong.";
     Forbidden "forbidden" 403 "your role in this pool does not allow this",
         "Ask an owner or admin of the pool for the role; docs/api.md has the table.";
+    MemberSuspended "member-suspended" 403 "your membership of this pool is suspended",
+        "Ask an owner or admin of the pool. What waits for you stays.";
     WrongUser "wrong-user" 403 "the token is another user's",
         "Ask about the user the token was issued to.";
     NotFound "not-found" 404 "there is no such thing, or you may not know of it",
@@ -88,6 +90,8 @@ codes! {
         "Nothing to do: send files first.";
     NotHeld "not-held" 409 "no such upload is held",
         "It was released or discarded before, or was never held.";
+    PoolPaused "pool-paused" 409 "the pool is paused: no window closes",
+        "Resume it first.";
     LastOwner "last-owner" 409 "the last owner of a pool cannot leave it",
         "Make another member an owner first.";
     MembersFull "members-full" 409 "the pool has as many members as it may have",
@@ -102,6 +106,10 @@ codes! {
         "Ask an admin of the pool for a new one.";
     TokenExpired "token-expired" 410 "the join token has run out",
         "Ask an admin of the pool for a new one.";
+    TokenRevoked "token-revoked" 410 "the join token was revoked",
+        "Ask an admin of the pool for a new one.";
+    PoolArchived "pool-archived" 410 "the pool is archived: it takes nothing more",
+        "Read what is there; send files to another pool.";
     LengthRequired "length-required" 411 "the length of the body must be declared",
         "Send Content-Length: files are checked against limits before their first byte is read.";
     FileTooLarge "file-too-large" 413 "the file is larger than the pool allows",

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use infra::faults::{Bug, planted};
 use schemas::event::{
-    FilePlaced, HeldReason, Placement, Refusal, UpdateReceived, UploadReceived, UploadRefused,
-    UploadRepeated,
+    FilePlaced, HeldReason, Placement, PoolState, Refusal, UpdateReceived, UploadReceived,
+    UploadRefused, UploadRepeated,
 };
 use schemas::file::FileRef;
 use schemas::id::UpdateId;
@@ -118,7 +118,11 @@ impl State {
         let stored_at = LogTime::from_millis(stored_at.millis());
         let too_late = self.clock.since(end) > pool.policy.late.allowed_ms;
         let holds = pool.policy.late.mode == LateMode::Hold;
-        if !self.has_role(file.client, Role::Contributor) {
+        if pool.life == PoolState::Archived {
+            Some(HeldReason::PoolArchived)
+        } else if self.is_suspended(file.client) {
+            Some(HeldReason::SenderSuspended)
+        } else if !self.has_role(file.client, Role::Contributor) {
             Some(HeldReason::SenderNotAContributor)
         } else if file.quarantined {
             Some(HeldReason::TooFarAhead)
