@@ -1,6 +1,9 @@
 //! What the directory must know of a pool's outputs, so that requests are let in by it. Pure.
 
-use schemas::event::{Derived, Directory, MembershipCopied, PolicyCopied, TokenCopied, TokenUsed};
+use schemas::event::{
+    Derived, Directory, MembershipCopied, PolicyCopied, PoolState, PoolStateCopied, TokenCopied,
+    TokenUsed,
+};
 use schemas::id::AccountId;
 use schemas::name::PoolName;
 use schemas::role::RoleSet;
@@ -22,11 +25,20 @@ pub(crate) fn copies(pool: &PoolName, body: &Derived, as_of: Offset) -> Vec<Dire
             }
             .into(),
         ],
-        Derived::MemberAdded(added) => of.member(added.account, added.roles, added.token.as_ref()),
-        Derived::MemberRoleChanged(changed) => {
-            of.member(changed.account, changed.roles, changed.token.as_ref())
+        Derived::MemberAdded(added) => {
+            of.member(added.account, added.roles, false, added.token.as_ref())
         }
-        Derived::MemberRemoved(removed) => of.member(removed.account, RoleSet::default(), None),
+        Derived::MemberRoleChanged(changed) => {
+            of.member(changed.account, changed.roles, changed.suspended, changed.token.as_ref())
+        }
+        Derived::MemberSuspended(rests) => of.member(rests.account, rests.roles, true, None),
+        Derived::MemberResumed(resumed) => of.member(resumed.account, resumed.roles, false, None),
+        Derived::MemberRemoved(removed) => {
+            of.member(removed.account, RoleSet::default(), false, None)
+        }
+        Derived::PoolPaused(_) => vec![of.state(PoolState::Paused)],
+        Derived::PoolResumed(_) => vec![of.state(PoolState::Open)],
+        Derived::PoolArchived(_) => vec![of.state(PoolState::Archived)],
         Derived::JoinTokenIssued(issued) => vec![
             TokenCopied {
                 pool: pool.clone(),
@@ -34,6 +46,19 @@ pub(crate) fn copies(pool: &PoolName, body: &Derived, as_of: Offset) -> Vec<Dire
                 roles: issued.roles,
                 uses_left: issued.uses_max,
                 expires_at: issued.expires_at,
+                revoked: false,
+                as_of,
+            }
+            .into(),
+        ],
+        Derived::JoinTokenRevoked(revoked) => vec![
+            TokenCopied {
+                pool: pool.clone(),
+                token: revoked.token,
+                roles: revoked.roles,
+                uses_left: revoked.uses_left,
+                expires_at: revoked.expires_at,
+                revoked: true,
                 as_of,
             }
             .into(),
@@ -48,18 +73,23 @@ struct Copying<'a> {
 }
 
 impl Copying<'_> {
+    fn state(&self, state: PoolState) -> Directory {
+        PoolStateCopied { pool: self.pool.clone(), state, as_of: self.as_of }.into()
+    }
+
     fn member(
         &self,
         account: AccountId,
         roles: RoleSet,
+        suspended: bool,
         token: Option<&TokenUsed>,
     ) -> Vec<Directory> {
         let (pool, as_of) = (self.pool.clone(), self.as_of);
-        let membership = MembershipCopied { pool, account, roles, as_of }.into();
+        let membership = MembershipCopied { pool, account, roles, suspended, as_of }.into();
         let token = token.map(|used| {
             let TokenUsed { token, roles, uses_left, expires_at } = *used;
             let pool = self.pool.clone();
-            TokenCopied { pool, token, roles, uses_left, expires_at, as_of }.into()
+            TokenCopied { pool, token, roles, uses_left, expires_at, revoked: false, as_of }.into()
         });
         std::iter::once(membership).chain(token).collect()
     }
@@ -80,6 +110,9 @@ mod tests {
         let member = "member/north-sea-buoys/0199f3a2-5c1e-7d53-b0a4-000000000002";
         let token = "token/north-sea-buoys/0199f3a2-5c1e-7d53-b0a4-000000000004";
         let policy = "policy/north-sea-buoys";
-        assert_eq!(keys, [policy, member, token, member, member, token]);
+        let state = "state/north-sea-buoys";
+        let members = [member, token, member, member, member, member];
+        let rest = [token, token, state, state, state];
+        assert_eq!(keys, [&[policy][..], &members, &rest].concat());
     }
 }

@@ -228,6 +228,9 @@ fn lacks(deps: &Deps, copy: &Directory) -> bool {
         Directory::TokenCopied(copy) => {
             fold.token(&copy.pool, copy.token).is_none_or(|has| has.as_of < copy.as_of)
         }
+        Directory::PoolStateCopied(copy) => {
+            fold.pool(&copy.pool).is_none_or(|pool| pool.state_as_of < Some(copy.as_of))
+        }
         _ => true,
     })
 }

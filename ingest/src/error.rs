@@ -174,6 +174,11 @@ fn asked(refusal: Refusal) -> Code {
         Refusal::PolicyStale => Code::PolicyStale,
         Refusal::PoliciesFull => Code::PoliciesFull,
         Refusal::NotHeld => Code::NotHeld,
+        Refusal::Suspended => Code::MemberSuspended,
+        Refusal::NotAnOwner => Code::Forbidden,
+        Refusal::TokenRevoked => Code::TokenRevoked,
+        Refusal::PoolPaused => Code::PoolPaused,
+        Refusal::PoolArchived => Code::PoolArchived,
     }
 }
 

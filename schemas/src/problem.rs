@@ -64,6 +64,8 @@ codes! {
         "Check both; the answer is the same whichever is wrong.";
     Forbidden "forbidden" 403 "your role in this pool does not allow this",
         "Ask an owner or admin of the pool for the role; docs/api.md has the table.";
+    MemberSuspended "member-suspended" 403 "your membership of this pool is suspended",
+        "Ask an owner or admin of the pool. What waits for you stays.";
     WrongUser "wrong-user" 403 "the token is another user's",
         "Ask about the user the token was issued to.";
     NotFound "not-found" 404 "there is no such thing, or you may not know of it",
@@ -90,6 +92,8 @@ codes! {
         "Wait until windows of the oldest versions are older than `late_allowed_ms`.";
     NotHeld "not-held" 409 "no such upload is held",
         "It was released or discarded before, or was never held.";
+    PoolPaused "pool-paused" 409 "the pool is paused: no window closes",
+        "Resume it first.";
     LastOwner "last-owner" 409 "the last owner of a pool cannot leave it",
         "Make another member an owner first.";
     MembersFull "members-full" 409 "the pool has as many members as it may have",
@@ -104,6 +108,10 @@ codes! {
         "Ask an admin of the pool for a new one.";
     TokenExpired "token-expired" 410 "the join token has run out",
         "Ask an admin of the pool for a new one.";
+    TokenRevoked "token-revoked" 410 "the join token was revoked",
+        "Ask an admin of the pool for a new one.";
+    PoolArchived "pool-archived" 410 "the pool is archived: it takes nothing more",
+        "Read what is there; send files to another pool.";
     LengthRequired "length-required" 411 "the length of the body must be declared",
         "Send Content-Length: files are checked against limits before their first byte is read.";
     PolicyStale "policy-stale" 412 "the policy was changed since you read it",

@@ -93,6 +93,11 @@ impl RoleSet {
         Self(self.0 | other.0)
     }
 
+    /// It without those of `other`.
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     /// Whether it is empty.
     pub const fn is_empty(self) -> bool {
         self.0 == 0
@@ -135,6 +140,14 @@ pub enum Act {
     ManageMembers,
     /// Change the policy.
     ChangePolicy,
+    /// Join by a token without an account: it makes one.
+    JoinDevice,
+    /// Give the pool to another member.
+    GiveAway,
+    /// Have windows close no more for a while.
+    Pause,
+    /// Have the pool take nothing more.
+    Archive,
     /// Close a window now.
     CloseWindow,
     /// Release or discard held files.
@@ -161,6 +174,13 @@ pub enum Act {
     ReadDeliveries,
     /// Hear notices as they come.
     Listen,
+}
+
+impl Act {
+    /// Whether it takes an access token at all.
+    pub const fn needs_token(self) -> bool {
+        !matches!(self, Self::Anyone | Self::JoinDevice)
+    }
 }
 
 /// One row of the table: which roles may, which may only on what is their own, whether a
@@ -195,6 +215,9 @@ pub const RULES: &[Rule] = &[
     rule(Act::ReadMembers, RoleSet::of(&[OWNER, ADMIN, PROCESSOR, ANALYST]), NONE, true),
     rule(Act::ManageMembers, RoleSet::of(&[OWNER, ADMIN]), NONE, true),
     rule(Act::ChangePolicy, RoleSet::of(&[OWNER, ADMIN]), NONE, true),
+    rule(Act::GiveAway, RoleSet::of(&[OWNER]), NONE, false),
+    rule(Act::Pause, RoleSet::of(&[OWNER, ADMIN]), NONE, true),
+    rule(Act::Archive, RoleSet::of(&[OWNER]), NONE, true),
     rule(Act::CloseWindow, RoleSet::of(&[OWNER, ADMIN, PROCESSOR]), NONE, false),
     rule(Act::DecideHeld, RoleSet::of(&[OWNER, ADMIN]), NONE, false),
     rule(Act::Upload, RoleSet::of(&[CONTRIBUTOR]), NONE, false),

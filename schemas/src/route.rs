@@ -47,7 +47,11 @@ impl Route {
     /// Who may take it, in words; a star marks those who may on what is their own.
     pub fn who(&self) -> Vec<String> {
         let Some(rule) = RULES.iter().find(|rule| rule.act == self.act) else {
-            let who = if self.act == Act::Anyone { "anyone" } else { "anyone signed in" };
+            let who = match self.act {
+                Act::Anyone => "anyone",
+                Act::JoinDevice => "whoever has a join token",
+                _ => "anyone signed in",
+            };
             return vec![who.to_owned()];
         };
         let names = |set: RoleSet, mark: &str| {
@@ -97,10 +101,19 @@ routes! {
     CHANGE_POLICY = Write Put "/v1/pools/{pool}/policy" ChangePolicy "Replaces the version of the policy that If-Match names, from the next window on.";
     READ_WINDOWS = Read Get "/v1/pools/{pool}/windows" ReadPool "The pool's windows, newest first: when each closes, why, and who is missing.";
     CLOSE_WINDOW = Write Post "/v1/pools/{pool}/windows/close" CloseWindow "Closes the open windows now, or the one of a moment.";
+    PAUSE_POOL = Write Post "/v1/pools/{pool}/pause" Pause "Has windows close no more until the pool is resumed; files are taken as ever.";
+    RESUME_POOL = Write Post "/v1/pools/{pool}/resume" Pause "Has windows close again.";
+    ARCHIVE_POOL = Write Post "/v1/pools/{pool}/archive" Archive "Has the pool take nothing more, for ever.";
 
     LIST_MEMBERS = Read Get "/v1/pools/{pool}/members" ReadMembers "Who belongs to the pool.";
     ADD_MEMBER = Write Put "/v1/pools/{pool}/members/{account}" ManageMembers "Makes an account a member with these roles.";
     REMOVE_MEMBER = Write Delete "/v1/pools/{pool}/members/{account}" ManageMembers "Ends a membership.";
+    SUSPEND_MEMBER = Write Post "/v1/pools/{pool}/members/{account}/suspend" ManageMembers "Has a member do nothing until it is resumed; its place and what waits for it stay.";
+    RESUME_MEMBER = Write Post "/v1/pools/{pool}/members/{account}/resume" ManageMembers "Has a suspended member go on.";
+    GIVE_AWAY = Write Put "/v1/pools/{pool}/owner" GiveAway "Makes another member the owner in the caller's place.";
+    LIST_TOKENS = Read Get "/v1/pools/{pool}/join-tokens" ManageMembers "The pool's join tokens, without their secrets.";
+    REVOKE_TOKEN = Write Delete "/v1/pools/{pool}/join-tokens/{token}" ManageMembers "Has a join token be good no longer.";
+    JOIN_DEVICE = Write Post "/v1/pools/{pool}/devices" JoinDevice "Redeems a join token without an account: makes one, joins, and signs it in.";
     ISSUE_TOKEN = Write Post "/v1/pools/{pool}/join-tokens" ManageMembers "Issues a join token; its secret is shown this once.";
     JOIN = Write Post "/v1/pools/{pool}/join" Join "Redeems a join token.";
 
@@ -174,7 +187,11 @@ mod tests {
     fn every_act_within_a_pool_has_a_rule_and_a_route() {
         for route in ALL.iter().filter(|route| route.path.contains("{pool}")) {
             let ruled = RULES.iter().any(|rule| rule.act == route.act);
-            assert!(ruled || route.act == Act::Join, "{} has no rule", route.path);
+            assert!(
+                ruled || [Act::Join, Act::JoinDevice].contains(&route.act),
+                "{} has no rule",
+                route.path
+            );
         }
         for rule in RULES {
             assert!(ALL.iter().any(|route| route.act == rule.act), "{:?} has no route", rule.act);

@@ -13,7 +13,7 @@ use super::world::{MEMBERS, World};
 const TABLE: &str = include_str!("authorization.txt");
 
 /// The columns of the table.
-const PEOPLE: [&str; 11] = [
+const PEOPLE: [&str; 13] = [
     "nobody",
     "stranger",
     "platform",
@@ -25,6 +25,8 @@ const PEOPLE: [&str; 11] = [
     "processor",
     "analyst",
     "removed",
+    "suspended",
+    "device",
 ];
 
 const JSON: &str = "application/json";
@@ -41,6 +43,9 @@ const SENT: &[(Route, &str, &str, &str)] = &[
     (route::CHANGE_POLICY, "", JSON, "{}"),
     (route::CLOSE_WINDOW, "", JSON, r#"{"at":"1970-01-01T00:00:00Z"}"#),
     (route::ADD_MEMBER, "", JSON, r#"{"roles":["listener"]}"#),
+    (route::ARCHIVE_POOL, "", JSON, r#"{"open_windows":"cancel"}"#),
+    (route::GIVE_AWAY, "", JSON, r#"{"account":"$owner"}"#),
+    (route::JOIN_DEVICE, "", JSON, r#"{"token":"never issued"}"#),
     (route::ISSUE_TOKEN, "", JSON, r#"{"roles":["listener"]}"#),
     (route::JOIN, "", JSON, r#"{"token":"never issued"}"#),
     (route::UPLOAD, "?name=a.csv", "text/csv", "a,b"),
@@ -93,13 +98,23 @@ fn named(route: &Route) -> String {
 }
 
 /// The route's path with what is there in place of its parameters.
-fn path(route: &Route) -> String {
+fn path(route: &Route, who: &str) -> String {
     let batch = if route.act == Act::Work { "$leased" } else { "$done" };
-    // An owner, the last one, stays whoever may remove it.
-    let account = if *route == route::REMOVE_MEMBER { "$owner" } else { "$guest" };
+    let account = match *route {
+        // Each who may removes another.
+        route::REMOVE_MEMBER if who == "platform" => "$leaver_one",
+        route::REMOVE_MEMBER if who == "admin" => "$leaver_two",
+        // An owner, the last one, stays.
+        route::REMOVE_MEMBER => "$owner",
+        route::SUSPEND_MEMBER | route::RESUME_MEMBER => "$rival",
+        _ => "$guest",
+    };
+    // What is archived already is not changed by it.
+    let pool = if *route == route::ARCHIVE_POOL { "$attic" } else { "$pool" };
     let name = if *route == route::LOG_IN { "owner" } else { "out" };
     let parameters = [
-        ("{pool}", "$pool"),
+        ("{pool}", pool),
+        ("{token}", "$spare_token"),
         ("{account}", account),
         ("{client}", "$contributor"),
         ("{upload}", "$upload"),
@@ -135,6 +150,7 @@ fn as_told(answer: &Answer, letter: char) -> Result<(), String> {
         '-' => is_problem(answer, Code::NotSignedIn),
         'h' | 'o' => is_problem(answer, Code::NotFound),
         'f' => is_problem(answer, Code::Forbidden),
+        's' => is_problem(answer, Code::MemberSuspended),
         'w' => is_problem(answer, Code::WrongUser),
         'c' if answer.json()["error"] == "invalid_client" => Ok(()),
         letter => Err(format!("what is {letter}?")),
@@ -151,7 +167,7 @@ fn every_route_lets_in_whom_the_table_says() {
     let mut wrong = Vec::new();
     for (route, letters) in rows {
         for (who, letter) in PEOPLE.into_iter().zip(letters) {
-            let answer = ask(&world, who, route, &path(route));
+            let answer = ask(&world, who, route, &path(route, who));
             if let Err(why) = as_told(&answer, letter) {
                 let (status, text) = (answer.status, answer.text());
                 wrong.push(format!("{who} {}: {letter}: {why}: {status} {text}", named(route)));
@@ -166,29 +182,36 @@ fn a_pool_one_is_not_in_is_told_from_one_that_is_not_there_in_nothing() {
     let world = World::new();
     for route in route::ALL.iter().filter(|route| route.path.contains("{pool}")) {
         for who in ["stranger", "removed", "nobody"] {
-            let [there, nowhere] =
-                [path(route), path(route).replace("$pool", "$nowhere")].map(|path| {
-                    let mut answer = ask(&world, who, route, &path);
-                    answer.headers.retain(|(name, _)| name != "date");
-                    answer
-                });
+            let [there, nowhere] = ["$pool", "$nowhere"].map(|pool| {
+                let path = path(route, who).replace("$attic", "$pool").replace("$pool", pool);
+                let mut answer = ask(&world, who, route, &path);
+                answer.headers.retain(|(name, _)| name != "date");
+                answer
+            });
             assert_eq!(there, nowhere, "{who} {}", named(route));
         }
     }
 }
 
+/// Whether the roles say who may.
+fn judged(act: Act) -> bool {
+    ![Act::Join, Act::JoinDevice].contains(&act)
+}
+
 #[test]
 fn the_table_says_what_the_roles_say() {
     for (route, letters) in rows() {
-        if !route.path.contains("{pool}") || route.act == Act::Join {
+        if !route.path.contains("{pool}") || !judged(route.act) {
             continue;
         }
         for (who, letter) in PEOPLE.into_iter().zip(letters) {
             let role = MEMBERS.iter().find(|(name, _)| *name == who).map(|(_, role)| *role);
             let role = role.or((who == "owner").then_some("owner"));
+            let role = role.or((who == "device").then_some("contributor"));
             let roles = role.map(|role| RoleSet::of(&[role.parse::<Role>().unwrap()]));
             let expected: &[char] = match judge(route.act, roles, who == "platform") {
                 _ if who == "nobody" => &['-'],
+                _ if who == "suspended" => &['s'],
                 Verdict::Yes => &['+'],
                 Verdict::OwnOnly => &['+', 'o'],
                 Verdict::Forbidden => &['f'],

@@ -26,7 +26,7 @@ impl World {
     }
 
     pub(super) fn people(&mut self) {
-        for name in ["owner", "stranger", "removed", "out", "guest"] {
+        for name in ["owner", "stranger", "removed", "out", "guest", "leaver_one", "leaver_two"] {
             self.sign_up(name);
         }
         for (name, _) in MEMBERS {
@@ -45,7 +45,12 @@ impl World {
     }
 
     pub(super) fn pools(&mut self) {
-        for (name, fact) in [("refusals", "pool"), ("elsewhere", "foreign"), ("only-csv", "csv")] {
+        for (name, fact) in [
+            ("refusals", "pool"),
+            ("elsewhere", "foreign"),
+            ("only-csv", "csv"),
+            ("attic", "attic"),
+        ] {
             self.know(fact, name);
         }
         self.know("nowhere", "nowhere");
@@ -72,6 +77,9 @@ impl World {
         self.done("owner", "DELETE /v1/pools/$pool/members/$removed", "");
         for (name, role) in MEMBERS {
             self.done("owner", &format!("PUT /v1/pools/$pool/members/${name}"), &add(role));
+        }
+        for leaver in ["leaver_one", "leaver_two"] {
+            self.done("owner", &format!("PUT /v1/pools/$pool/members/${leaver}"), &add("listener"));
         }
         self.done("owner", "PUT /v1/pools/$csv/members/$contributor", &add("contributor"));
         self.done(
@@ -155,6 +163,40 @@ impl World {
         }
         self.done("guest", "POST /v1/pools/$csv/join", r#"{"token":"$used_token"}"#);
         std::thread::sleep(Duration::from_millis(1_100));
+    }
+
+    /// Who and what is not as it was: a suspended member, an archived pool, a revoked token, a
+    /// device that joined in one call.
+    pub(super) fn standing(&mut self) {
+        let body = json!({ "roles": ["contributor"], "uses_max": 2 }).to_string();
+        let issued = self.done("owner", "POST /v1/pools/$pool/join-tokens", &body);
+        self.know("device_token", issued["token"].as_str().unwrap());
+        let body = r#"{"token":"$device_token","user_name":"device-1"}"#;
+        let joined = self.done("nobody", "POST /v1/pools/$pool/devices", body);
+        assert_eq!(joined["roles"], json!(["contributor"]));
+        assert_eq!(joined["password"].as_str().map(str::len), Some(43), "shown this once");
+        self.signed_in("device", &joined);
+        let listener = r#"{"roles":["listener"]}"#;
+        let issued = self.done("owner", "POST /v1/pools/$csv/join-tokens", listener);
+        self.know("revoked_token", issued["token"].as_str().unwrap());
+        let line = format!("DELETE /v1/pools/$csv/join-tokens/{}", issued["id"].as_str().unwrap());
+        self.done("owner", &line, "");
+        let issued = self.done("owner", "POST /v1/pools/$pool/join-tokens", listener);
+        self.know("spare_token", issued["id"].as_str().unwrap());
+        self.done("owner", "POST /v1/pools", r#"{"name":"attic"}"#);
+        for (name, role) in MEMBERS {
+            let body = json!({ "roles": [role] }).to_string();
+            self.done("owner", &format!("PUT /v1/pools/$attic/members/${name}"), &body);
+        }
+        self.done("owner", "PUT /v1/pools/$attic/members/$device", r#"{"roles":["contributor"]}"#);
+        let issued = self.done("owner", "POST /v1/pools/$attic/join-tokens", listener);
+        self.know("attic_token", issued["token"].as_str().unwrap());
+        for pool in ["pool", "attic"] {
+            let line = format!("POST /v1/pools/${pool}/members/$suspended/suspend");
+            self.done("owner", &line, "");
+        }
+        self.done("owner", "POST /v1/pools/$csv/pause", "");
+        self.done("owner", "POST /v1/pools/$attic/archive", r#"{"open_windows":"cancel"}"#);
     }
 
     /// Tokens as a thief would make them of one of ours.

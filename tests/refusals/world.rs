@@ -22,6 +22,7 @@ pub(super) const MEMBERS: &[(&str, &str)] = &[
     ("processor", "processor"),
     ("rival", "processor"),
     ("analyst", "analyst"),
+    ("suspended", "contributor"),
 ];
 
 pub(super) struct World {
@@ -47,7 +48,7 @@ impl World {
             "file_bytes_max=100000",
             "update_bytes_max=20000",
             "update_files_max=3",
-            "pools_max=3",
+            "pools_max=4",
         ] {
             setup.limits.push(limit.to_owned());
         }
@@ -59,6 +60,7 @@ impl World {
         world.pools();
         world.batches();
         world.join_tokens();
+        world.standing();
         world.forge();
         world.parts();
         world
@@ -142,7 +144,9 @@ impl World {
     pub(super) fn left(&self) -> BTreeMap<String, String> {
         let mut left = BTreeMap::new();
         list(self.server.data(), &mut left);
-        for (who, pool) in [("owner", "$pool"), ("owner", "$csv"), ("stranger", "$foreign")] {
+        for (who, pool) in
+            [("owner", "$pool"), ("owner", "$csv"), ("owner", "$attic"), ("stranger", "$foreign")]
+        {
             for part in ["", "/members", "/windows", "/batches", "/results"] {
                 self.note(who, &format!("GET /v1/pools/{pool}{part}"), &mut left);
             }

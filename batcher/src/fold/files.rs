@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use infra::faults::{Bug, planted};
 use schemas::event::{
-    FilePlaced, HeldReason, Placement, Refusal, UpdateReceived, UploadReceived, UploadRefused,
-    UploadRepeated,
+    FilePlaced, HeldReason, Placement, PoolState, Refusal, UpdateReceived, UploadReceived,
+    UploadRefused, UploadRepeated,
 };
 use schemas::file::FileRef;
 use schemas::id::UpdateId;
@@ -119,7 +119,11 @@ impl State {
         let late = &pool.rules(window).late;
         let too_late = self.clock.since(end) > late.allowed_ms || pool.is_before_rules(window);
         let holds = late.mode == LateMode::Hold;
-        if !self.has_role(file.client, Role::Contributor) {
+        if pool.life == PoolState::Archived {
+            Some(HeldReason::PoolArchived)
+        } else if self.is_suspended(file.client) {
+            Some(HeldReason::SenderSuspended)
+        } else if !self.has_role(file.client, Role::Contributor) {
             Some(HeldReason::SenderNotAContributor)
         } else if file.quarantined {
             Some(HeldReason::TooFarAhead)

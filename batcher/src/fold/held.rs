@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use schemas::event::{
-    FileDiscarded, FileReleased, Refusal, UploadDiscardRequested, UploadReleaseRequested,
+    FileDiscarded, FileReleased, PoolState, Refusal, UploadDiscardRequested, UploadReleaseRequested,
 };
 use schemas::file::FileRef;
 use schemas::id::UploadId;
@@ -58,7 +58,9 @@ impl State {
     pub(super) fn release(&mut self, ask: UploadReleaseRequested, emit: &mut Emit<'_>) {
         let UploadReleaseRequested { by, mut file, effective_at } = ask;
         let Some(pool) = self.pool.take() else { return emit.refuse(Refusal::NoPool) };
-        if self.held.has(&file) {
+        if pool.life == PoolState::Archived {
+            emit.refuse(Refusal::PoolArchived);
+        } else if self.held.has(&file) {
             self.held.take(file.upload);
             let now = EffectiveAt::from_millis(self.clock.millis());
             let chosen = effective_at.unwrap_or(file.effective_at);

@@ -1,11 +1,12 @@
 //! Who belongs: members and join tokens.
 
 use schemas::event::{
-    Backlog, JoinTokenIssueRequested, JoinTokenIssued, MemberAddRequested, MemberAdded,
-    MemberJoinRequested, MemberRemoveRequested, MemberRemoved, MemberRoleChanged, PolicyChanged,
-    PoolCreated, Refusal, TokenUsed,
+    Backlog, JoinTokenIssueRequested, JoinTokenIssued, JoinTokenRevoked, MemberAddRequested,
+    MemberAdded, MemberJoinRequested, MemberRemoveRequested, MemberRemoved, MemberResumed,
+    MemberRoleChanged, MemberSuspended, OwnerTransferRequested, PolicyChanged, PoolCreated,
+    PoolState, Refusal, TokenUsed,
 };
-use schemas::id::AccountId;
+use schemas::id::{AccountId, TokenId};
 use schemas::policy::OnJoin;
 use schemas::role::{Role, RoleSet};
 use schemas::time::{EffectiveAt, LogTime};
@@ -22,6 +23,15 @@ const TOKENS_MAX: usize = 10_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Member {
     pub(super) roles: RoleSet,
+    /// Whether it is suspended: then it counts as nothing.
+    pub(super) suspended: bool,
+}
+
+impl Member {
+    /// What it is now.
+    fn acts_as(&self, role: Role) -> bool {
+        !self.suspended && self.roles.has(role)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,11 +39,12 @@ pub(super) struct Token {
     roles: RoleSet,
     uses_left: u32,
     expires_at: Option<LogTime>,
+    revoked: bool,
 }
 
 impl Token {
     fn live(&self, clock: LogTime) -> bool {
-        self.uses_left > 0 && self.expires_at.is_none_or(|end| clock < end)
+        !self.revoked && self.uses_left > 0 && self.expires_at.is_none_or(|end| clock < end)
     }
 }
 
@@ -52,9 +63,8 @@ impl State {
             policy: policy.clone(),
             before: None,
         });
-        let from = EffectiveAt::default();
-        self.pool =
-            Some(Pool { id: pool, name, policy, policy_version: 1, from, older: Vec::new() });
+        let (from, older, life) = (EffectiveAt::default(), Vec::new(), PoolState::Open);
+        self.pool = Some(Pool { id: pool, name, policy, policy_version: 1, from, older, life });
         self.set_roles(owner, RoleSet::of(&[Role::Owner]), None, emit);
     }
 
@@ -78,14 +88,16 @@ impl State {
         let Some(member) = self.members.remove(&ask.account) else {
             return emit.refuse(Refusal::NoMember);
         };
-        self.contributors -= u32::from(member.roles.has(Role::Contributor));
+        self.contributors -= u32::from(member.acts_as(Role::Contributor));
         self.watermark.forget(ask.account);
         emit.say(MemberRemoved { account: ask.account });
     }
 
     pub(super) fn issue_token(&mut self, ask: &JoinTokenIssueRequested, emit: &mut Emit<'_>) {
-        if self.pool.is_none() {
-            return emit.refuse(Refusal::NoPool);
+        match self.life() {
+            None => return emit.refuse(Refusal::NoPool),
+            Some(PoolState::Archived) => return emit.refuse(Refusal::PoolArchived),
+            Some(PoolState::Open | PoolState::Paused) => {}
         }
         if self.tokens.len() >= TOKENS_MAX {
             let clock = self.clock;
@@ -95,7 +107,8 @@ impl State {
             return emit.refuse(Refusal::TokensFull);
         }
         let JoinTokenIssueRequested { token, roles, uses_max, expires_at, .. } = *ask;
-        self.tokens.insert(token, Token { roles, uses_left: uses_max, expires_at });
+        let new = Token { roles, uses_left: uses_max, expires_at, revoked: false };
+        self.tokens.insert(token, new);
         emit.say(JoinTokenIssued { token, roles, uses_max, expires_at });
     }
 
@@ -103,11 +116,22 @@ impl State {
         let Some(token) = self.tokens.get(&ask.token).copied() else {
             return emit.refuse(Refusal::NoToken);
         };
-        let had = self.members.get(&ask.account).map(|member| member.roles);
+        let member = self.members.get(&ask.account);
+        if member.is_some_and(|member| member.suspended) {
+            return emit.refuse(Refusal::Suspended);
+        }
+        let had = member.map(|member| member.roles);
         let roles = had.unwrap_or_default().with(token.roles);
         if had == Some(roles) {
             // A repeat of a join that succeeded: the token is not used again.
-            return emit.say(MemberRoleChanged { account: ask.account, roles, token: None });
+            let (account, suspended) = (ask.account, false);
+            return emit.say(MemberRoleChanged { account, roles, token: None, suspended });
+        }
+        if self.life() == Some(PoolState::Archived) {
+            return emit.refuse(Refusal::PoolArchived);
+        }
+        if token.revoked {
+            return emit.refuse(Refusal::TokenRevoked);
         }
         if token.uses_left == 0 {
             return emit.refuse(Refusal::TokenUsedUp);
@@ -118,22 +142,82 @@ impl State {
         if self.members.len() >= MEMBERS_MAX && had.is_none() {
             return emit.refuse(Refusal::MembersFull);
         }
-        let Token { roles: gives, uses_left, expires_at } = token;
+        let Token { roles: gives, uses_left, expires_at, .. } = token;
         let uses_left = uses_left - 1;
         self.tokens.insert(ask.token, Token { uses_left, ..token });
         let used = TokenUsed { token: ask.token, roles: gives, uses_left, expires_at };
         self.set_roles(ask.account, roles, Some(used), emit);
     }
 
+    pub(super) fn revoke_token(&mut self, id: TokenId, emit: &mut Emit<'_>) {
+        let Some(token) = self.tokens.get_mut(&id) else { return emit.refuse(Refusal::NoToken) };
+        token.revoked = true;
+        let Token { roles, uses_left, expires_at, .. } = *token;
+        emit.say(JoinTokenRevoked { token: id, roles, uses_left, expires_at });
+    }
+
+    /// The member keeps its place and its roles, and counts as nothing.
+    pub(super) fn suspend_member(&mut self, account: AccountId, emit: &mut Emit<'_>) {
+        if self.is_last_owner(account) {
+            return emit.refuse(Refusal::LastOwner);
+        }
+        self.rest(account, true, emit);
+    }
+
+    pub(super) fn resume_member(&mut self, account: AccountId, emit: &mut Emit<'_>) {
+        self.rest(account, false, emit);
+    }
+
+    /// A repeat says the same again.
+    fn rest(&mut self, account: AccountId, suspended: bool, emit: &mut Emit<'_>) {
+        let Some(member) = self.members.get_mut(&account) else {
+            return emit.refuse(Refusal::NoMember);
+        };
+        let was = member.acts_as(Role::Contributor);
+        member.suspended = suspended;
+        let (is, roles) = (member.acts_as(Role::Contributor), member.roles);
+        self.contributors += u32::from(is);
+        self.contributors -= u32::from(was);
+        if suspended {
+            self.watermark.forget(account);
+            emit.say(MemberSuspended { account, roles });
+        } else {
+            emit.say(MemberResumed { account, roles });
+        }
+    }
+
+    /// One owner more and one less at once: there is no moment without.
+    pub(super) fn transfer(&mut self, ask: &OwnerTransferRequested, emit: &mut Emit<'_>) {
+        let OwnerTransferRequested { by, to } = *ask;
+        let (owner, admin) = (RoleSet::of(&[Role::Owner]), RoleSet::of(&[Role::Admin]));
+        let getter = self.members.get(&to).filter(|getter| !getter.suspended);
+        let Some(getter) = getter.copied() else { return emit.refuse(Refusal::NoMember) };
+        let giver = self.members.get(&by).filter(|giver| giver.acts_as(Role::Owner));
+        let Some(giver) = giver.copied() else { return emit.refuse(Refusal::NotAnOwner) };
+        self.set_roles(to, getter.roles.with(owner), None, emit);
+        if by != to {
+            self.set_roles(by, giver.roles.without(owner).with(admin), None, emit);
+        }
+    }
+
+    /// Whether the pool takes files and closes windows; `None` when there is none.
+    pub(super) fn life(&self) -> Option<PoolState> {
+        self.pool.as_ref().map(|pool| pool.life)
+    }
+
     /// The contributors, by id.
     pub(super) fn contributors(&self) -> impl Iterator<Item = AccountId> {
-        let contributes = |(_, member): &(_, &Member)| member.roles.has(Role::Contributor);
+        let contributes = |(_, member): &(_, &Member)| member.acts_as(Role::Contributor);
         self.members.iter().filter(contributes).map(|(account, _)| *account)
     }
 
-    /// Whether the account is a member with this role.
+    /// Whether the account is a member with this role, and not suspended.
     pub(super) fn has_role(&self, account: AccountId, role: Role) -> bool {
-        self.members.get(&account).is_some_and(|member| member.roles.has(role))
+        self.members.get(&account).is_some_and(|member| member.acts_as(role))
+    }
+
+    pub(super) fn is_suspended(&self, account: AccountId) -> bool {
+        self.members.get(&account).is_some_and(|member| member.suspended)
     }
 
     fn set_roles(
@@ -143,16 +227,18 @@ impl State {
         token: Option<TokenUsed>,
         emit: &mut Emit<'_>,
     ) {
-        let before = self.members.insert(account, Member { roles });
-        let was = before.is_some_and(|member| member.roles.has(Role::Contributor));
-        self.contributors += u32::from(roles.has(Role::Contributor));
+        let suspended = self.is_suspended(account);
+        let member = Member { roles, suspended };
+        let before = self.members.insert(account, member);
+        let was = before.is_some_and(|member| member.acts_as(Role::Contributor));
+        self.contributors += u32::from(member.acts_as(Role::Contributor));
         self.contributors -= u32::from(was);
-        if !roles.has(Role::Contributor) {
+        if !member.acts_as(Role::Contributor) {
             self.watermark.forget(account);
         }
         match before {
             None => emit.say(MemberAdded { account, roles, backlog: self.backlog(), token }),
-            Some(_) => emit.say(MemberRoleChanged { account, roles, token }),
+            Some(_) => emit.say(MemberRoleChanged { account, roles, token, suspended }),
         }
     }
 
@@ -168,7 +254,7 @@ impl State {
 
     fn is_last_owner(&self, account: AccountId) -> bool {
         let owner = |(other, member): (&AccountId, &Member)| {
-            *other != account && member.roles.has(Role::Owner)
+            *other != account && member.acts_as(Role::Owner)
         };
         self.has_role(account, Role::Owner) && !self.members.iter().any(owner)
     }

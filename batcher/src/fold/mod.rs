@@ -6,6 +6,7 @@
 mod emit;
 mod files;
 mod held;
+mod life;
 mod members;
 mod minimum;
 mod page;
@@ -19,7 +20,7 @@ mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use schemas::event::{Derived, Event, Timer};
+use schemas::event::{Derived, Event, PoolState, Timer};
 use schemas::id::{AccountId, BatchId, ClaimId, PoolId, ResultId, TokenId};
 use schemas::name::PoolName;
 use schemas::policy::Policy;
@@ -116,6 +117,7 @@ struct Pool {
     from: EffectiveAt,
     /// Versions before it whose windows may still take files, oldest first.
     older: Vec<Version>,
+    life: PoolState,
 }
 
 /// Where a result stands among those of its pool.
@@ -178,7 +180,14 @@ impl State {
             Event::MemberAddRequested(ask) => self.add_member(&ask, emit),
             Event::MemberJoinRequested(ask) => self.join(&ask, emit),
             Event::MemberRemoveRequested(ask) => self.remove_member(&ask, emit),
+            Event::MemberSuspendRequested(ask) => self.suspend_member(ask.account, emit),
+            Event::MemberResumeRequested(ask) => self.resume_member(ask.account, emit),
+            Event::OwnerTransferRequested(ask) => self.transfer(&ask, emit),
             Event::JoinTokenIssueRequested(ask) => self.issue_token(&ask, emit),
+            Event::JoinTokenRevokeRequested(ask) => self.revoke_token(ask.token, emit),
+            Event::PoolPauseRequested(ask) => self.pause(ask.by, emit),
+            Event::PoolResumeRequested(ask) => self.resume(ask.by, emit),
+            Event::PoolArchiveRequested(ask) => self.archive(&ask, emit),
             Event::UploadReceived(received) => self.receive(received, emit),
             Event::UpdateReceived(update) => self.receive_update(update, emit),
             Event::UploadReleaseRequested(ask) => self.release(ask, emit),

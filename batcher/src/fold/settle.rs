@@ -1,6 +1,6 @@
 //! What the passing of time decides: windows that end, timers that fire, what is forgotten.
 
-use schemas::event::{BatchFailed, CloseReason, ExpiryReason, Timer, TimerDue};
+use schemas::event::{BatchFailed, CloseReason, ExpiryReason, PoolState, Timer, TimerDue};
 use schemas::id::BatchId;
 use schemas::time::{EffectiveAt, Window};
 
@@ -14,14 +14,16 @@ impl State {
         let Some(mut pool) = self.pool.take() else { return };
         let in_force = pool.at(EffectiveAt::from_millis(self.clock.millis())).policy;
         self.watermark.advance(self.clock, &in_force.watermark, &in_force.close);
-        while let Some(window) = self.first_ended(&pool) {
-            self.end_window(&pool, window, emit);
+        if pool.life == PoolState::Open {
+            while let Some(window) = self.first_ended(&pool) {
+                self.end_window(&pool, window, emit);
+            }
+            while let Some(window) = self.first_with_quorum(&pool) {
+                self.close_part(&pool, window, CloseReason::Quorum, emit);
+            }
+            self.arm_ends(&pool);
+            self.arm_schedule(&pool);
         }
-        while let Some(window) = self.first_with_quorum(&pool) {
-            self.close_part(&pool, window, CloseReason::Quorum, emit);
-        }
-        self.arm_ends(&pool);
-        self.arm_schedule(&pool);
         while let Some((window, parts)) = self.first_forgotten(&pool)
             && self.forget(&pool, window, parts, emit)
         {}
@@ -38,6 +40,8 @@ impl State {
         match due.timer {
             Timer::WindowEnd(_) | Timer::MaxWait(_) => {}
             Timer::Schedule => self.close_scheduled(due.due, emit),
+            // Until the pool is resumed: then it is armed again.
+            Timer::Debounce(_) if self.life() == Some(PoolState::Paused) => {}
             Timer::Debounce(batch) => self.amend(batch, emit),
             Timer::Confirm(batch) => self.expire(batch, ExpiryReason::Unconfirmed, emit),
             Timer::Lease(batch) => self.expire(batch, ExpiryReason::Expired, emit),

@@ -5,7 +5,7 @@
 //! on under their own rules. What is no rule of grouping (work, what a new member gets) the newest
 //! version says at once.
 
-use schemas::event::{PolicyBefore, PolicyChangeRequested, PolicyChanged, Refusal};
+use schemas::event::{PolicyBefore, PolicyChangeRequested, PolicyChanged, PoolState, Refusal};
 use schemas::policy::{Policy, Schedule};
 use schemas::time::{EffectiveAt, LogTime, Window};
 use serde::{Deserialize, Serialize};
@@ -113,6 +113,8 @@ impl State {
         if pool.policy == ask.policy {
             // A repeat, or nothing new: the version that stands is the answer.
             emit.say(pool.told());
+        } else if pool.life == PoolState::Archived {
+            emit.refuse(Refusal::PoolArchived);
         } else if stale {
             emit.refuse(Refusal::PolicyStale);
         } else if pool.older.len() >= OLDER_MAX && pool.from < from {

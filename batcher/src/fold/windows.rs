@@ -4,7 +4,9 @@ use std::collections::HashSet;
 use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 
-use schemas::event::{CloseReason, Placement, Refusal, Timer, WindowCloseAsked, WindowOpened};
+use schemas::event::{
+    CloseReason, Placement, PoolState, Refusal, Timer, WindowCloseAsked, WindowOpened,
+};
 use schemas::file::FileRef;
 use schemas::id::{AccountId, BatchId};
 use schemas::policy::Schedule;
@@ -24,8 +26,8 @@ pub(super) type Clients = HashSet<AccountId, BuildHasherDefault<IdHasher>>;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Part {
     /// Counted from 1.
-    number: u32,
-    batch: BatchId,
+    pub(super) number: u32,
+    pub(super) batch: BatchId,
     pub(super) manifest: Manifest,
     pub(super) clients: Clients,
     /// Whether the timer of its end is armed.
@@ -184,7 +186,12 @@ impl State {
         let Some(Part { manifest, .. }) = self.open.get(&window) else { return };
         let (files, bytes) = (manifest.files, manifest.bytes);
         let close = &pool.rules(&window).close;
-        if close.count.is_some_and(|count| files >= count) {
+        if pool.life == PoolState::Paused {
+            // A part that can hold no more closes all the same: all else waits.
+            if files >= close.part_files_max {
+                self.close_part(pool, window, CloseReason::PartFull, emit);
+            }
+        } else if close.count.is_some_and(|count| files >= count) {
             self.close_part(pool, window, CloseReason::Count, emit);
         } else if close.bytes.is_some_and(|most| bytes >= most) {
             self.close_part(pool, window, CloseReason::Bytes, emit);
@@ -194,6 +201,11 @@ impl State {
     }
 
     pub(super) fn close_asked(&mut self, ask: &WindowCloseAsked, emit: &mut Emit<'_>) {
+        match self.life() {
+            Some(PoolState::Paused) => return emit.refuse(Refusal::PoolPaused),
+            Some(PoolState::Archived) => return emit.refuse(Refusal::PoolArchived),
+            Some(PoolState::Open) | None => {}
+        }
         let Some(pool) = self.pool.take() else { return emit.refuse(Refusal::NoPool) };
         let asked = |(window, part): (&Window, &Part)| {
             let meant = ask.at.is_none_or(|at| window.contains(at));
@@ -223,9 +235,9 @@ impl State {
         self.become_batch(pool, window, part, reason, emit);
     }
 
-    /// The window takes no more files: what is in its open part becomes a batch.
-    pub(super) fn end_window(&mut self, pool: &Pool, window: Window, emit: &mut Emit<'_>) {
-        let Some(part) = self.open.remove(&window) else { return };
+    /// The window takes no more files: its part, if there is anything in it.
+    pub(super) fn shut(&mut self, pool: &Pool, window: Window) -> Option<Part> {
+        let part = self.open.remove(&window)?;
         let bound = pool.bound(&window);
         for due in [pool.longest(&window), pool.latest(&window)] {
             self.timers.remove(&(due, Timer::MaxWait(window)));
@@ -233,7 +245,13 @@ impl State {
         self.timers.remove(&(LogTime::from_millis(bound.millis()), Timer::WindowEnd(window)));
         let last_part = if part.manifest.files == 0 { part.number - 1 } else { part.number };
         self.past.insert(window, Past { last_part });
-        if part.manifest.files > 0 {
+        Some(part).filter(|part| part.manifest.files > 0)
+    }
+
+    /// The window takes no more files: what is in its open part becomes a batch.
+    pub(super) fn end_window(&mut self, pool: &Pool, window: Window, emit: &mut Emit<'_>) {
+        let bound = pool.bound(&window);
+        if let Some(part) = self.shut(pool, window) {
             let clients = self.watermark.clients_reached(bound, &pool.rules(&window).watermark);
             let reason = match clients {
                 _ if pool.is_below_minimum(&window, &part) => CloseReason::BelowMinimum,
@@ -244,7 +262,7 @@ impl State {
         }
     }
 
-    fn become_batch(
+    pub(super) fn become_batch(
         &mut self,
         pool: &Pool,
         window: Window,
@@ -300,6 +318,9 @@ impl State {
     /// their schedule, becomes batches.
     pub(super) fn close_scheduled(&mut self, due: LogTime, emit: &mut Emit<'_>) {
         self.schedule = None;
+        if self.life() != Some(PoolState::Open) {
+            return;
+        }
         let Some(pool) = self.pool.take() else { return };
         let has = |(version, schedule): (u32, &Schedule)| {
             (schedule.next(due.minus(1)) == Some(due)).then_some(version)

@@ -20,8 +20,8 @@ use super::{Latest, Pool, State};
 /// A part that closed, through all its revisions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Batch {
-    window: Window,
-    part: u32,
+    pub(super) window: Window,
+    pub(super) part: u32,
     pub(super) manifest: Manifest,
     /// The newest that is out; 0 while its first files are being gathered.
     pub(super) revision: u32,
@@ -83,6 +83,18 @@ impl Batch {
     /// Whether its newest revision has no result.
     pub(super) fn lacks_result(&self) -> bool {
         self.result.is_none_or(|(revision, _)| revision < self.revision)
+    }
+
+    /// The first revision that has no result and can still get one, or that is still to come.
+    pub(super) fn first_without_result(&self) -> u32 {
+        self.result.map_or(0, |(revision, _)| revision) + 1
+    }
+
+    /// Nothing more comes of it: no revision can be claimed or get a result.
+    pub(super) fn cancel(&mut self) {
+        self.gathering = false;
+        self.failed = true;
+        self.revisions.clear();
     }
 
     fn leased(&self, id: BatchId, lease: &Lease) -> BatchLeased {
@@ -255,7 +267,7 @@ impl State {
         }
     }
 
-    fn give_back(
+    pub(super) fn give_back(
         &mut self,
         id: BatchId,
         why: ExpiryReason,
@@ -266,7 +278,8 @@ impl State {
         self.end_lease(id);
         let attempts_max = self.pool.as_ref().map_or(1, |pool| pool.policy.work.attempts_max);
         let Some(batch) = self.batches.get_mut(&id) else { return };
-        batch.attempts += u32::from(why != ExpiryReason::Unconfirmed);
+        let uncounted = [ExpiryReason::Unconfirmed, ExpiryReason::Archived].contains(&why);
+        batch.attempts += u32::from(!uncounted);
         let (epoch, revision, attempts) = (batch.epoch, batch.revision, batch.attempts);
         emit.say(LeaseExpired { batch: id, revision, epoch, reason: why, attempts });
         if attempts >= attempts_max || !retryable {

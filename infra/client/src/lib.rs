@@ -28,6 +28,7 @@ mod client;
 mod error;
 mod fetch;
 pub mod fresh;
+mod members;
 mod multipart;
 mod notices;
 mod part;

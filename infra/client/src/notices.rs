@@ -73,7 +73,10 @@ impl Listening {
     async fn next(mut self) -> Option<(Result<Heard>, Self)> {
         loop {
             if let Some(heard) = self.waiting.pop_front() {
-                self.over |= matches!(heard, Heard::Notice { notice: Notice::Removed { .. }, .. });
+                let last = |notice: &Notice| {
+                    matches!(notice, Notice::Removed { .. } | Notice::Suspended { .. })
+                };
+                self.over |= matches!(&heard, Heard::Notice { notice, .. } if last(notice));
                 return Some((Ok(heard), self));
             }
             if self.over {

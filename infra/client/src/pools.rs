@@ -1,14 +1,13 @@
-//! Calls about pools, their windows and their members.
+//! Calls about pools, their windows and their lives.
 
 use reqwest::header::IF_MATCH;
 use schemas::api::{
-    AddMember, CloseWindow, CreatePool, IssueToken, IssuedToken, Join, MemberView, Page,
-    PolicyView, PoolView, ReleaseUpload, WindowView,
+    ArchivePool, CloseWindow, CreatePool, Page, PolicyView, PoolView, ReleaseUpload, WindowView,
 };
-use schemas::id::{AccountId, UploadId};
+use schemas::event::OpenWindows;
+use schemas::id::UploadId;
 use schemas::name::PoolName;
 use schemas::policy::PolicyAsk;
-use schemas::role::RoleSet;
 use schemas::route;
 use schemas::time::EffectiveAt;
 
@@ -77,35 +76,19 @@ impl Client {
         self.pool_call(route::DISCARD_UPLOAD, pool, &[&upload]).done().await
     }
 
-    /// Who belongs to a pool.
-    pub async fn members(&self, pool: &PoolName, page: &PageAsk) -> Result<Page<MemberView>> {
-        self.pool_call(route::LIST_MEMBERS, pool, &[]).page(page).answer().await
+    /// Has windows close no more until the pool is resumed.
+    pub async fn pause(&self, pool: &PoolName) -> Result<()> {
+        self.pool_call(route::PAUSE_POOL, pool, &[]).done().await
     }
 
-    /// Makes an account a member with these roles, or gives a member these roles.
-    pub async fn add_member(
-        &self,
-        pool: &PoolName,
-        account: AccountId,
-        roles: RoleSet,
-    ) -> Result<()> {
-        self.pool_call(route::ADD_MEMBER, pool, &[&account]).json(&AddMember { roles }).done().await
+    /// Has windows close again.
+    pub async fn resume(&self, pool: &PoolName) -> Result<()> {
+        self.pool_call(route::RESUME_POOL, pool, &[]).done().await
     }
 
-    /// Ends a membership.
-    pub async fn remove_member(&self, pool: &PoolName, account: AccountId) -> Result<()> {
-        self.pool_call(route::REMOVE_MEMBER, pool, &[&account]).done().await
-    }
-
-    /// Issues a join token. Not repeated when its outcome is unknown: there could be two then. One
-    /// that is not good yet becomes so shortly.
-    pub async fn issue_token(&self, pool: &PoolName, ask: &IssueToken) -> Result<IssuedToken> {
-        self.pool_call(route::ISSUE_TOKEN, pool, &[]).json(ask).even_pending().answer().await
-    }
-
-    /// Redeems a join token. Not repeated when its outcome is unknown: it could be used up twice.
-    pub async fn join(&self, pool: &PoolName, token: &str) -> Result<()> {
-        let body = Join { token: token.to_owned() };
-        self.pool_call(route::JOIN, pool, &[]).json(&body).done().await
+    /// Has the pool take nothing more, for ever.
+    pub async fn archive(&self, pool: &PoolName, open_windows: OpenWindows) -> Result<()> {
+        let ask = ArchivePool { open_windows };
+        self.pool_call(route::ARCHIVE_POOL, pool, &[]).json(&ask).done().await
     }
 }

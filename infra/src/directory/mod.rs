@@ -8,7 +8,7 @@ mod fold;
 mod follow;
 mod ours;
 
-pub use fold::{Account, Changes, Fold, Pool};
+pub use fold::{Account, Changes, Fold, Member, Pool};
 pub use ours::{Change, Ours};
 
 use std::borrow::Cow;
@@ -166,7 +166,7 @@ impl Directory {
         self.read(|fold| fold.pool(name)?.policy.clone())
     }
 
-    /// What the account is in the pool; `None` when it is no member.
+    /// What the account is in the pool now; `None` when it is no member, or a suspended one.
     pub fn membership(&self, pool: &PoolName, account: AccountId) -> Option<RoleSet> {
         self.read(|fold| fold.membership(pool, account))
     }
@@ -177,8 +177,18 @@ impl Directory {
         pool: &PoolName,
         after: Option<AccountId>,
         rows_max: usize,
-    ) -> Vec<(AccountId, RoleSet)> {
+    ) -> Vec<Member> {
         self.read(|fold| fold.members(pool, after, rows_max))
+    }
+
+    /// The first `rows_max` join tokens after `after`, by id.
+    pub fn tokens(
+        &self,
+        pool: &PoolName,
+        after: Option<TokenId>,
+        rows_max: usize,
+    ) -> Vec<Arc<TokenCopied>> {
+        self.read(|fold| fold.tokens(pool, after, rows_max))
     }
 
     /// A join token as it was copied last.

@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
-use schemas::event::PolicyCopied;
+use schemas::event::{PolicyCopied, PoolState};
 use schemas::id::AccountId;
 use schemas::limit::Limits;
 use schemas::name::PoolName;
 use schemas::problem::Code;
-use schemas::role::{RoleSet, Verdict, judge};
+use schemas::role::{Act, RoleSet, Verdict, judge};
 use schemas::route::Route;
 
 use super::Refused;
@@ -106,19 +106,28 @@ impl Access {
     }
 
     fn look(&self, caller: &Caller, route: &Route, name: &PoolName) -> Result<Allowed, Refused> {
-        let (pool, roles, platform_admin) = self.directory.read(|fold| {
+        let (pool, member, platform_admin) = self.directory.read(|fold| {
             let account = fold.account(caller.account);
             let platform_admin = account.is_some_and(|account| account.platform_admin);
-            (fold.pool(name).cloned(), fold.membership(name, caller.account), platform_admin)
+            let member = fold.member_of(name, caller.account);
+            (fold.pool(name).cloned(), member, platform_admin)
         });
+        let suspended = member.is_some_and(|member| member.suspended);
+        let roles = member.filter(|member| !member.suspended).map(|member| member.roles);
         let pool = pool.ok_or(Code::NotFound)?;
         let policy = pool.policy.clone().ok_or(Code::NotFound)?;
         let own_only = match judge(route.act, roles, platform_admin) {
             Verdict::Yes => false,
             Verdict::OwnOnly => true,
+            Verdict::Forbidden | Verdict::Hidden if suspended => {
+                return Err(Code::MemberSuspended.into());
+            }
             Verdict::Forbidden => return Err(Code::Forbidden.into()),
             Verdict::Hidden => return Err(Code::NotFound.into()),
         };
+        if pool.state == PoolState::Archived && route.act == Act::Upload {
+            return Err(Code::PoolArchived.into());
+        }
         let roles = roles.unwrap_or_default();
         Ok(Allowed { pool, policy, roles, own_only, caller: caller.account })
     }

@@ -2,14 +2,17 @@
 
 mod accounts;
 mod acks;
+mod devices;
 mod earlier;
 mod headers;
 mod held;
+mod life;
 mod members;
 mod oauth;
 mod policy;
 mod pools;
 mod reply;
+mod tokens;
 mod uploads;
 mod work;
 
@@ -32,8 +35,16 @@ pub fn routes(state: State) -> Routes {
         .mount(route::CLOSE_WINDOW, pools::close_window)
         .mount(route::ADD_MEMBER, members::add)
         .mount(route::REMOVE_MEMBER, members::remove)
-        .mount(route::ISSUE_TOKEN, members::issue_token)
-        .mount(route::JOIN, members::join)
+        .mount(route::SUSPEND_MEMBER, members::suspend)
+        .mount(route::RESUME_MEMBER, members::resume)
+        .mount(route::GIVE_AWAY, members::give_away)
+        .mount(route::PAUSE_POOL, life::pause)
+        .mount(route::RESUME_POOL, life::resume)
+        .mount(route::ARCHIVE_POOL, life::archive)
+        .mount(route::ISSUE_TOKEN, tokens::issue)
+        .mount(route::REVOKE_TOKEN, tokens::revoke)
+        .mount(route::JOIN, tokens::join)
+        .mount(route::JOIN_DEVICE, devices::join)
         .mount(route::UPLOAD, uploads::upload)
         .mount(route::UPDATE, uploads::update)
         .mount(route::RELEASE_UPLOAD, held::release)

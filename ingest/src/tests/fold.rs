@@ -141,6 +141,14 @@ impl Pool {
             Event::PolicyChangeRequested(ask) => vec![self.change_policy(ask)],
             Event::MemberAddRequested(ask) => vec![self.belong(ask.account, ask.roles, None)],
             Event::MemberRemoveRequested(ask) => vec![self.leave(ask.account)],
+            // The stories and the refusals ask the real one.
+            Event::MemberSuspendRequested(_)
+            | Event::MemberResumeRequested(_)
+            | Event::OwnerTransferRequested(_)
+            | Event::JoinTokenRevokeRequested(_)
+            | Event::PoolPauseRequested(_)
+            | Event::PoolResumeRequested(_)
+            | Event::PoolArchiveRequested(_) => vec![refused(Refusal::NoPool)],
             Event::JoinTokenIssueRequested(ask) => {
                 self.tokens.insert(ask.token, (ask.roles, ask.uses_max, ask.expires_at));
                 let (token, roles, uses_max) = (ask.token, ask.roles, ask.uses_max);
@@ -199,7 +207,7 @@ impl Pool {
     fn belong(&mut self, account: AccountId, roles: RoleSet, token: Option<TokenUsed>) -> Derived {
         match self.members.insert(account, roles) {
             None => MemberAdded { account, roles, backlog: Backlog::None, token }.into(),
-            Some(_) => MemberRoleChanged { account, roles, token }.into(),
+            Some(_) => MemberRoleChanged { account, roles, token, suspended: false }.into(),
         }
     }
 
@@ -221,7 +229,7 @@ impl Pool {
         let had = self.members.get(&account).copied();
         let roles = had.unwrap_or_default().with(*gives);
         if had == Some(roles) {
-            return MemberRoleChanged { account, roles, token: None }.into();
+            return MemberRoleChanged { account, roles, token: None, suspended: false }.into();
         }
         if *uses_left == 0 {
             return refused(Refusal::TokenUsedUp);
@@ -342,10 +350,25 @@ impl Pool {
 /// What the directory is told of an answer.
 fn copies(pool: &PoolName, body: &Derived, as_of: Offset) -> Vec<Directory> {
     let pool = pool.clone();
-    let member = |account, roles| MembershipCopied { pool: pool.clone(), account, roles, as_of };
+    let member = |account, roles| MembershipCopied {
+        pool: pool.clone(),
+        account,
+        roles,
+        suspended: false,
+        as_of,
+    };
     let token = |used: &TokenUsed| {
         let TokenUsed { token, roles, uses_left, expires_at } = *used;
-        TokenCopied { pool: pool.clone(), token, roles, uses_left, expires_at, as_of }.into()
+        TokenCopied {
+            pool: pool.clone(),
+            token,
+            roles,
+            uses_left,
+            expires_at,
+            revoked: false,
+            as_of,
+        }
+        .into()
     };
     match body {
         Derived::PolicyChanged(body) => {
@@ -361,7 +384,10 @@ fn copies(pool: &PoolName, body: &Derived, as_of: Offset) -> Vec<Directory> {
         Derived::MemberRemoved(body) => vec![member(body.account, RoleSet::default()).into()],
         Derived::JoinTokenIssued(body) => {
             let JoinTokenIssued { token, roles, uses_max: uses_left, expires_at } = *body;
-            vec![TokenCopied { pool, token, roles, uses_left, expires_at, as_of }.into()]
+            vec![
+                TokenCopied { pool, token, roles, uses_left, expires_at, revoked: false, as_of }
+                    .into(),
+            ]
         }
         _ => Vec::new(),
     }

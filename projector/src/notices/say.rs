@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use schemas::api::{Notice, Noticed};
-use schemas::event::Derived;
+use schemas::event::{Derived, PoolState};
 use schemas::id::AccountId;
 use schemas::name::PoolName;
 use schemas::time::LogTime;
@@ -53,7 +53,7 @@ pub(super) fn say(
 ) -> Option<Told> {
     let (audience, name, notice) = notice(pool, offset, at, body)?;
     let position = format!("{pool}:{}", cause.map_or(0, |cause| cause.offset));
-    let farewell = matches!(notice, Notice::Removed { .. });
+    let farewell = matches!(notice, Notice::Removed { .. } | Notice::Suspended { .. });
     let data = serde_json::to_string(&Noticed { position, notice });
     let data = data.expect("names and numbers always serialise");
     let bytes = format!("id: {offset}\nevent: {name}\ndata: {data}\n\n").into();
@@ -96,6 +96,21 @@ fn notice(
             let result = Box::new(view_of(&seen, published));
             (Audience::All, "result", Notice::Result { result })
         }
+        Derived::BatchCancelled(cancelled) => {
+            let (batch, revision) = (cancelled.batch, cancelled.revision);
+            (Audience::All, "batch-cancelled", Notice::BatchCancelled { batch, revision })
+        }
+        Derived::PoolPaused(_) => {
+            (Audience::All, "pool", Notice::Pool { state: PoolState::Paused })
+        }
+        Derived::PoolResumed(_) => (Audience::All, "pool", Notice::Pool { state: PoolState::Open }),
+        Derived::PoolArchived(_) => {
+            (Audience::All, "pool", Notice::Pool { state: PoolState::Archived })
+        }
+        Derived::MemberSuspended(suspended) => {
+            let account = suspended.account;
+            (Audience::Member(account), "suspended", Notice::Suspended { account })
+        }
         Derived::MemberRemoved(removed) => {
             let account = removed.account;
             (Audience::Member(account), "removed", Notice::Removed { account })
@@ -124,7 +139,8 @@ mod tests {
                 serde_json::from_str(lines[2].strip_prefix("data: ").unwrap()).unwrap();
             assert_eq!(data.position, "tests:4");
             names.push(lines[1].strip_prefix("event: ").unwrap().to_owned());
-            assert_eq!(told.farewell, lines[1] == "event: removed");
+            let ends = ["event: removed", "event: suspended"].contains(&lines[1]);
+            assert_eq!(told.farewell, ends);
         }
         let expected = [
             "accepted",
@@ -133,7 +149,12 @@ mod tests {
             "batch",
             "batch",
             "batch-failed",
+            "batch-cancelled",
+            "suspended",
             "removed",
+            "pool",
+            "pool",
+            "pool",
             "result",
         ];
         assert_eq!(names, expected);

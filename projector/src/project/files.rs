@@ -169,12 +169,14 @@ fn history(seen: &Seen<'_>, placed: &FilePlaced, week: i64) -> HistoryRow {
     }
 }
 
-const HELD: [(HeldReason, &str); 5] = [
+const HELD: [(HeldReason, &str); 7] = [
     (HeldReason::SenderNotAContributor, "sender-not-a-contributor"),
     (HeldReason::TooLate, "too-late"),
     (HeldReason::Late, "late"),
     (HeldReason::TooFarAhead, "too-far-ahead"),
     (HeldReason::StoredLongAgo, "stored-long-ago"),
+    (HeldReason::SenderSuspended, "sender-suspended"),
+    (HeldReason::PoolArchived, "pool-archived"),
 ];
 
 fn held_text(reason: HeldReason) -> &'static str {

@@ -23,7 +23,9 @@ pub(crate) use members::role_set;
 pub use members::{MemberRolesRow, MemberRow};
 pub(crate) use results::view_of;
 pub use results::{PoolResultRow, ResultBlockRow, ResultOrderRow, ResultRow, ResultWeekRow};
-pub use windows::{PartClientRow, PartClosedRow, PartFilesRow, PartRow, PartWeekRow};
+pub use windows::{
+    BatchCancelledRow, PartClientRow, PartClosedRow, PartFilesRow, PartRow, PartWeekRow,
+};
 pub(crate) use windows::{accounts, close_reason, window};
 pub use work::{BatchFailedRow, ClaimableRow, LeaseEndedRow, LeaseRow};
 

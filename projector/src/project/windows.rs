@@ -47,6 +47,13 @@ row! {
 }
 
 row! {
+    /// A batch that was cancelled from a revision on.
+    BatchCancelledRow in "batch_cancelled" (batch: BatchId) {
+        revision: u32,
+    }
+}
+
+row! {
     /// The weeks in which a pool has windows.
     PartWeekRow in "part_week" (pool: PoolName; week: i64 = Desc) {}
 }
@@ -60,6 +67,7 @@ pub(super) const PROJECTION: Projection = Projection {
         PartFilesRow::TABLE,
         PartClientRow::TABLE,
         PartClosedRow::TABLE,
+        BatchCancelledRow::TABLE,
         PartWeekRow::TABLE,
     ],
     fold,
@@ -79,6 +87,10 @@ fn fold(seen: &Seen<'_>, writes: &mut Writes) {
         Derived::FilePlaced(said) => file(seen, &said.file, &said.placed, writes),
         Derived::FileReleased(said) => file(seen, &said.file, &said.placed, writes),
         Derived::BatchReady(ready) => closed(seen, &ready.closed, writes),
+        Derived::BatchCancelled(cancelled) => {
+            let (batch, revision) = (cancelled.batch, cancelled.revision);
+            writes.upsert(BatchCancelledRow { batch, revision }, seen.stamp_us);
+        }
         _ => (),
     }
 }
@@ -158,7 +170,7 @@ pub(crate) fn window(start: EffectiveAt, end: EffectiveAt, kind: &str) -> Window
     Window { start, end, kind }
 }
 
-const REASONS: [(CloseReason, &str); 10] = [
+const REASONS: [(CloseReason, &str); 11] = [
     (CloseReason::WindowEnd, "window-end"),
     (CloseReason::MaxWait, "max-wait"),
     (CloseReason::BelowMinimum, "below-minimum"),
@@ -169,6 +181,7 @@ const REASONS: [(CloseReason, &str); 10] = [
     (CloseReason::Schedule, "schedule"),
     (CloseReason::Asked, "asked"),
     (CloseReason::Late, "late"),
+    (CloseReason::Archived, "archived"),
 ];
 
 /// A reason as a row has it.

@@ -82,6 +82,9 @@ fn fold(seen: &Seen<'_>, writes: &mut Writes) {
             let reason = failed.reason.clone();
             writes.upsert(BatchFailedRow { batch, revision, attempts, reason }, seen.stamp_us);
         }
+        Derived::BatchCancelled(cancelled) => {
+            claimable(cancelled.batch, cancelled.out, Claimable::No);
+        }
         Derived::ResultPublished(result) => {
             claimable(result.batch, result.revision, Claimable::No);
         }

@@ -19,8 +19,8 @@ use super::content::{self, Content};
 use super::{Paging, Reading};
 use crate::cursor::Cursor;
 use crate::project::{
-    BatchFailedRow, BatchResultRow, BatchRow, BatchWeekRow, LeaseEndedRow, LeaseRow,
-    ManifestFileRow, PoolBatchRow, RevisionRow, accounts, close_reason, window,
+    BatchCancelledRow, BatchFailedRow, BatchResultRow, BatchRow, BatchWeekRow, LeaseEndedRow,
+    LeaseRow, ManifestFileRow, PoolBatchRow, RevisionRow, accounts, close_reason, window,
 };
 
 pub(super) async fn list(
@@ -160,6 +160,7 @@ impl Reading {
         let failed = failed.is_some_and(|failed| {
             failed.revision == row.revision && result_revision != Some(row.revision)
         });
+        let cancelled = self.tables.one::<BatchCancelledRow>([batch.cell()]).await?.is_some();
         let lease = match self.tables.one::<LeaseRow>([batch.cell()]).await? {
             Some(lease) => Some(self.lease(lease, result_revision == Some(row.revision)).await?),
             None => None,
@@ -174,6 +175,7 @@ impl Reading {
             result_revision,
             lease,
             failed,
+            cancelled,
             revisions: Vec::new(),
         })
     }

@@ -73,6 +73,7 @@ pub fn routes(reading: Reading) -> Routes {
         .mount(route::READ_POOL, pools::read)
         .mount(route::READ_POLICY, pools::policy)
         .mount(route::LIST_MEMBERS, pools::members)
+        .mount(route::LIST_TOKENS, pools::tokens)
         .mount(route::READ_WINDOWS, windows::list)
         .mount(route::READ_UPLOAD, uploads::read)
         .mount(route::FETCH_UPLOAD, uploads::fetch)

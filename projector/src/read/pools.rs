@@ -4,10 +4,11 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header::{ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, StatusCode};
+use infra::directory::Member;
 use infra::http::{AskedPosition, Here, Json, Listed, Path, Query, Refused};
 use infra::identity::Caller;
-use schemas::api::{MemberView, Page, PolicyView, PoolView};
-use schemas::id::AccountId;
+use schemas::api::{MemberView, Page, PolicyView, PoolView, TokenView};
+use schemas::id::{AccountId, TokenId};
 use schemas::name::PoolName;
 use schemas::problem::Code;
 use schemas::role::RoleSet;
@@ -26,7 +27,10 @@ pub(super) async fn list(
     let names: Vec<PoolName> = if caller.platform_admin {
         directory.read(|fold| fold.pools().map(|(name, _)| name.clone()).collect())
     } else {
-        directory.pools_of(caller.account)
+        // Those it is suspended in it may know nothing of.
+        let mut pools = directory.pools_of(caller.account);
+        pools.retain(|pool| directory.membership(pool, caller.account).is_some());
+        pools
     };
     let items = names.iter().filter_map(|name| view(&reading, &caller, name)).collect();
     Ok(Json(Page { items, next_cursor: None }))
@@ -48,6 +52,7 @@ fn view_with(reading: &Reading, name: &PoolName, roles: RoleSet) -> Option<PoolV
         policy_version: policy.version,
         policy: policy.policy.clone(),
         members: pool.members as u64,
+        state: pool.state,
     })
 }
 
@@ -103,8 +108,44 @@ pub(super) async fn members(
     let mut rows = directory.members(&pool, after, limit + 1);
     let more = rows.len() > limit;
     rows.truncate(limit);
-    let next_cursor = rows.last().filter(|_| more).map(|(account, _)| account.to_string());
+    let next_cursor = rows.last().filter(|_| more).map(|row| row.account.to_string());
     let name = |account| directory.account(account).map(|known| known.name);
-    let member = |(account, roles)| MemberView { account, user_name: name(account), roles };
+    let member = |Member { account, roles, suspended }| MemberView {
+        account,
+        user_name: name(account),
+        roles,
+        suspended,
+    };
     Ok(here.lists(Page { items: rows.into_iter().map(member).collect(), next_cursor }))
+}
+
+pub(super) async fn tokens(
+    State(reading): State<Reading>,
+    caller: Caller,
+    asked: AskedPosition,
+    Path(pool): Path<PoolName>,
+    Query(paging): Query<Paging>,
+    here: Here,
+) -> Result<Listed<TokenView>, Refused> {
+    reading.allow(&caller, &route::LIST_TOKENS, &pool, asked).await?;
+    let after = match paging.cursor.as_deref().map(str::parse::<TokenId>) {
+        None => None,
+        Some(Ok(after)) => Some(after),
+        Some(Err(_)) => return Err(Refused::from(Code::InvalidRequest).detail("cursor")),
+    };
+    let limit = paging.limit(reading.limits());
+    let directory = reading.access.directory();
+    directory.catch_up().await?;
+    let mut rows = directory.tokens(&pool, after, limit + 1);
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let next_cursor = rows.last().filter(|_| more).map(|row| row.token.to_string());
+    let view = |row: std::sync::Arc<schemas::event::TokenCopied>| TokenView {
+        id: row.token,
+        roles: row.roles,
+        uses_left: row.uses_left,
+        expires_at: row.expires_at,
+        revoked: row.revoked,
+    };
+    Ok(here.lists(Page { items: rows.into_iter().map(view).collect(), next_cursor }))
 }

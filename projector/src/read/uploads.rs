@@ -21,8 +21,8 @@ use super::content::{self, Content};
 use super::{Paging, Reading};
 use crate::cursor::Cursor;
 use crate::project::{
-    BatchRow, DISCARDED, HistoryRow, HistoryWeekRow, UploadMovedRow, UploadRow, held_reason,
-    week_of, window,
+    BatchCancelledRow, BatchRow, DISCARDED, HistoryRow, HistoryWeekRow, UploadMovedRow, UploadRow,
+    held_reason, week_of, window,
 };
 
 pub(super) async fn read(
@@ -159,11 +159,13 @@ impl Reading {
         for row in &mut rows {
             *row = now(&self.tables, row.clone()).await?;
         }
-        let mut out: HashMap<BatchId, u32> = HashMap::new();
+        let mut out: HashMap<BatchId, Out> = HashMap::new();
         for batch in rows.iter().filter_map(|row| row.batch) {
             if let std::collections::hash_map::Entry::Vacant(entry) = out.entry(batch) {
                 let row = self.tables.one::<BatchRow>([batch.cell()]).await?;
-                entry.insert(row.map_or(0, |row| row.revision));
+                let cancelled = self.tables.one::<BatchCancelledRow>([batch.cell()]).await?;
+                let revision = row.map_or(0, |row| row.revision);
+                entry.insert(Out { revision, cancelled: cancelled.map(|row| row.revision) });
             }
         }
         Ok(rows.into_iter().map(|row| view(row, &out)).collect())
@@ -201,13 +203,26 @@ async fn now(tables: &crate::Tables, row: HistoryRow) -> infra::views::Result<Hi
     })
 }
 
-fn view(row: HistoryRow, out: &HashMap<BatchId, u32>) -> UploadView {
+/// How far a batch has got.
+#[derive(Clone, Copy, Debug)]
+struct Out {
+    /// Its newest revision that is out; 0 when none is.
+    revision: u32,
+    /// The first one that was cancelled.
+    cancelled: Option<u32>,
+}
+
+fn view(row: HistoryRow, out: &HashMap<BatchId, Out>) -> UploadView {
     let held_because = row.held.as_deref().and_then(held_reason);
-    let is_out = row.batch.and_then(|batch| out.get(&batch)).copied() >= row.revision;
+    let batch = row.batch.and_then(|batch| out.get(&batch)).copied();
+    let is_out = batch.map(|batch| batch.revision) >= row.revision;
+    let first_cancelled = batch.and_then(|batch| batch.cancelled);
+    let is_cancelled = first_cancelled.is_some_and(|first| row.revision >= Some(first));
     let state = match held_because {
         None if row.held.as_deref() == Some(DISCARDED) => UploadState::Discarded,
         Some(HeldReason::TooFarAhead) => UploadState::Quarantined,
         Some(_) => UploadState::Held,
+        None if is_cancelled => UploadState::Cancelled,
         None if is_out => UploadState::Batched,
         None => UploadState::Accepted,
     };

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use axum::extract::State;
+use infra::directory::Member;
 use infra::http::{AskedPosition, Here, Listed, Path, Query, Refused};
 use infra::identity::Caller;
 use infra::table::{Cell, Field as _};
@@ -16,8 +17,8 @@ use schemas::route;
 
 use super::{Paging, Reading};
 use crate::project::{
-    PartClientRow, PartClosedRow, PartFilesRow, PartRow, PartWeekRow, accounts, close_reason,
-    window,
+    BatchCancelledRow, PartClientRow, PartClosedRow, PartFilesRow, PartRow, PartWeekRow, accounts,
+    close_reason, window,
 };
 
 /// Rows of who has reported that are read in one go.
@@ -81,6 +82,9 @@ async fn view(
         view.closed_because = close_reason(&closed.reason);
         view.closes_at = None;
         view.closes_at_latest = None;
+    } else if reading.tables.one::<BatchCancelledRow>([batch.cell()]).await?.is_some() {
+        view.state = WindowState::Cancelled;
+        (view.closes_at, view.closes_at_latest) = (None, None);
     } else {
         let missing = missing(reading, pool, batch).await?;
         view.missing_count = u32::try_from(missing.len()).unwrap_or(u32::MAX);
@@ -98,8 +102,9 @@ async fn missing(
     batch: BatchId,
 ) -> Result<BTreeSet<AccountId>, Refused> {
     let all = reading.access.directory().members(pool, None, usize::MAX);
-    let contributes = |(account, roles): &(AccountId, schemas::role::RoleSet)| {
-        roles.has(Role::Contributor).then_some(*account)
+    let contributes = |member: &Member| {
+        let waited_for = member.roles.has(Role::Contributor) && !member.suspended;
+        waited_for.then_some(member.account)
     };
     let mut missing: BTreeSet<AccountId> = all.iter().filter_map(contributes).collect();
     let mut after: Option<Vec<Cell>> = None;

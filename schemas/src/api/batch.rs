@@ -32,6 +32,9 @@ pub struct BatchView {
     pub lease: Option<LeaseView>,
     /// Whether it has been given up.
     pub failed: bool,
+    /// Whether it, or what was to follow its last result, was cancelled with the pool's end.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cancelled: bool,
     /// Its revisions, oldest first. Left out in lists.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub revisions: Vec<RevisionView>,

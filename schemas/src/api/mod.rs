@@ -16,8 +16,8 @@ pub use batch::{
 };
 pub use notice::{Notice, Noticed};
 pub use pool::{
-    AddMember, CloseWindow, CreatePool, IssueToken, IssuedToken, Join, MemberView, PolicyView,
-    PoolView, WindowState, WindowView,
+    AddMember, ArchivePool, CloseWindow, CreatePool, GiveAway, IssueToken, IssuedToken, Join,
+    JoinDevice, JoinedDevice, MemberView, PolicyView, PoolView, TokenView, WindowState, WindowView,
 };
 pub use query::{
     DeliveriesQuery, EarlierQuery, ManifestQuery, OfferQuery, OnInvalid, PageQuery, ResultsQuery,

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::result::ResultView;
-use crate::event::{Closed, Placement};
+use crate::event::{Closed, Placement, PoolState};
 use crate::id::{AccountId, BatchId, UploadId};
 use crate::name::FileName;
 
@@ -53,6 +53,23 @@ pub enum Notice {
     Result {
         /// It.
         result: Box<ResultView>,
+    },
+    /// A batch, or what was to follow its last result, will not be worked on: the pool is archived.
+    BatchCancelled {
+        /// The batch.
+        batch: BatchId,
+        /// The first revision that is cancelled.
+        revision: u32,
+    },
+    /// The pool was paused, resumed or archived.
+    Pool {
+        /// Whether it takes files and closes windows.
+        state: PoolState,
+    },
+    /// The member is suspended; the stream ends.
+    Suspended {
+        /// Who.
+        account: AccountId,
     },
     /// The member belongs to the pool no longer; the stream ends.
     Removed {

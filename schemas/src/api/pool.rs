@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::event::{CloseReason, PolicyCopied};
-use crate::id::{AccountId, BatchId, PoolId};
+use crate::event::{CloseReason, OpenWindows, PolicyCopied, PoolState};
+use crate::id::{AccountId, BatchId, PoolId, TokenId};
 use crate::name::{PoolName, UserName};
 use crate::policy::{Policy, PolicyAsk};
 use crate::role::RoleSet;
@@ -36,6 +36,25 @@ pub struct PoolView {
     pub policy: Box<Policy>,
     /// Members, the caller counted.
     pub members: u64,
+    /// Whether it takes files and closes windows.
+    #[serde(default)]
+    pub state: PoolState,
+}
+
+/// `POST /v1/pools/{pool}/archive`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ArchivePool {
+    /// What becomes of what is not done yet.
+    pub open_windows: OpenWindows,
+}
+
+/// `PUT /v1/pools/{pool}/owner`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GiveAway {
+    /// A member, who is an owner from then on.
+    pub account: AccountId,
 }
 
 /// `GET` and `PUT /v1/pools/{pool}/policy`: the newest version.
@@ -82,6 +101,9 @@ pub struct MemberView {
     pub user_name: Option<UserName>,
     /// What it is in the pool.
     pub roles: RoleSet,
+    /// Whether it is suspended, and may do nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspended: bool,
 }
 
 /// `POST /v1/pools/{pool}/join-tokens`.
@@ -107,6 +129,8 @@ fn one() -> u32 {
 pub struct IssuedToken {
     /// Give it to those who are to join.
     pub token: String,
+    /// What it is called: no secret.
+    pub id: TokenId,
     /// What they become.
     pub roles: RoleSet,
     /// How often it may be redeemed.
@@ -114,6 +138,56 @@ pub struct IssuedToken {
     /// Until when.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<LogTime>,
+}
+
+/// A join token, without its secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TokenView {
+    /// What it is called.
+    pub id: TokenId,
+    /// What those who redeem it become.
+    pub roles: RoleSet,
+    /// Uses left.
+    pub uses_left: u32,
+    /// Until when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<LogTime>,
+    /// Whether it was revoked.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub revoked: bool,
+}
+
+/// `POST /v1/pools/{pool}/devices`.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct JoinDevice {
+    /// The join token.
+    pub token: String,
+    /// A free name. Default: a random one.
+    #[serde(default)]
+    pub user_name: Option<UserName>,
+    /// 8 to 256 characters. Default: a random one, shown this once. A device that chooses both can
+    /// repeat the request.
+    #[serde(default)]
+    pub password: Option<String>,
+}
+
+/// A device has an account, belongs to the pool, and is signed in.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+pub struct JoinedDevice {
+    /// The account.
+    pub user_id: AccountId,
+    /// Its name.
+    pub user_name: UserName,
+    /// Its password, where none was sent: to sign in with again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
+    /// Send it as `Authorization: Bearer …`.
+    pub access_token: String,
+    /// Its life in seconds.
+    pub expires_in: u64,
+    /// What it is in the pool.
+    pub roles: RoleSet,
 }
 
 /// `POST /v1/pools/{pool}/join`.
@@ -127,6 +201,18 @@ pub struct Join {
 impl std::fmt::Debug for IssuedToken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("IssuedToken { .. }")
+    }
+}
+
+impl std::fmt::Debug for JoinDevice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("JoinDevice { .. }")
+    }
+}
+
+impl std::fmt::Debug for JoinedDevice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("JoinedDevice { .. }")
     }
 }
 
@@ -153,6 +239,8 @@ pub enum WindowState {
     Open,
     /// It is a batch.
     Closed,
+    /// It was cancelled when the pool was archived.
+    Cancelled,
 }
 
 /// One part of a window.

@@ -108,6 +108,8 @@ pub enum UploadState {
     Quarantined,
     /// It was held, and an admin discarded it.
     Discarded,
+    /// It is in a batch that was cancelled when the pool was archived.
+    Cancelled,
 }
 
 /// `POST /v1/pools/{pool}/uploads/{upload}/release`.

@@ -6,6 +6,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::PoolState;
 use super::pool::PolicyBefore;
 use crate::digest::Digest;
 use crate::id::{AccountId, PoolId, SessionId, TokenId};
@@ -71,6 +72,20 @@ pub struct MembershipCopied {
     pub account: AccountId,
     /// As what.
     pub roles: RoleSet,
+    /// Whether it is suspended.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspended: bool,
+    /// The event it follows from.
+    pub as_of: u64,
+}
+
+/// Whether a pool takes files and closes windows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PoolStateCopied {
+    /// The pool.
+    pub pool: PoolName,
+    /// Whether it does.
+    pub state: PoolState,
     /// The event it follows from.
     pub as_of: u64,
 }
@@ -89,6 +104,9 @@ pub struct TokenCopied {
     /// Until when.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<LogTime>,
+    /// Whether it was revoked.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub revoked: bool,
     /// The event it follows from.
     pub as_of: u64,
 }

@@ -18,23 +18,27 @@ mod work;
 pub use clock::{SemanticsRaised, Timer, TimerDue};
 pub use delivery::{DeliveryAcknowledged, DeliveryFailed, DeliveryFetched};
 pub use directory::{
-    AccountCreated, MembershipCopied, PolicyCopied, PoolLocated, SessionRevoked, SnapshotTaken,
-    TokenCopied,
+    AccountCreated, MembershipCopied, PolicyCopied, PoolLocated, PoolStateCopied, SessionRevoked,
+    SnapshotTaken, TokenCopied,
 };
 pub use member::{
-    Backlog, JoinTokenIssueRequested, JoinTokenIssued, MemberAddRequested, MemberAdded,
-    MemberJoinRequested, MemberRemoveRequested, MemberRemoved, MemberRoleChanged, TokenUsed,
+    Backlog, JoinTokenIssueRequested, JoinTokenIssued, JoinTokenRevokeRequested, JoinTokenRevoked,
+    MemberAddRequested, MemberAdded, MemberJoinRequested, MemberRemoveRequested, MemberRemoved,
+    MemberResumeRequested, MemberResumed, MemberRoleChanged, MemberSuspendRequested,
+    MemberSuspended, OwnerTransferRequested, TokenUsed,
 };
 pub use pool::{
-    PolicyBefore, PolicyChangeRequested, PolicyChanged, PoolCreated, Refusal, RequestRefused,
+    OpenWindows, PolicyBefore, PolicyChangeRequested, PolicyChanged, PoolArchiveRequested,
+    PoolArchived, PoolCreated, PoolPauseRequested, PoolPaused, PoolResumeRequested, PoolResumed,
+    PoolState, Refusal, RequestRefused,
 };
 pub use upload::{
     FileDiscarded, FilePlaced, FileReleased, HeldReason, Placement, UpdateReceived,
     UploadDiscardRequested, UploadReceived, UploadRefused, UploadReleaseRequested, UploadRepeated,
 };
 pub use window::{
-    BatchAmended, BatchFailed, BatchReady, CloseReason, Closed, MISSING_NAMED_MAX, ManifestPage,
-    WindowCloseAsked, WindowOpened,
+    BatchAmended, BatchCancelled, BatchFailed, BatchReady, CloseReason, Closed, MISSING_NAMED_MAX,
+    ManifestPage, WindowCloseAsked, WindowOpened,
 };
 pub use work::{
     BatchLeased, ClaimRefusal, ClaimRefused, ClaimRequested, ExpiryReason, LeaseExpired,
@@ -106,7 +110,14 @@ topic_bodies! {
         MemberAddRequested = "sluice.member.add-requested.v1",
         MemberJoinRequested = "sluice.member.join-requested.v1",
         MemberRemoveRequested = "sluice.member.remove-requested.v1",
+        MemberSuspendRequested = "sluice.member.suspend-requested.v1",
+        MemberResumeRequested = "sluice.member.resume-requested.v1",
+        OwnerTransferRequested = "sluice.member.owner-transfer-requested.v1",
         JoinTokenIssueRequested = "sluice.join-token.issue-requested.v1",
+        JoinTokenRevokeRequested = "sluice.join-token.revoke-requested.v1",
+        PoolPauseRequested = "sluice.pool.pause-requested.v1",
+        PoolResumeRequested = "sluice.pool.resume-requested.v1",
+        PoolArchiveRequested = "sluice.pool.archive-requested.v1",
         UploadReceived = "sluice.upload.received.v1",
         UpdateReceived = "sluice.update.received.v1",
         UploadReleaseRequested = "sluice.upload.release-requested.v1",
@@ -128,7 +139,13 @@ topic_bodies! {
         MemberAdded = "sluice.member.added.v1",
         MemberRoleChanged = "sluice.member.role-changed.v1",
         MemberRemoved = "sluice.member.removed.v1",
+        MemberSuspended = "sluice.member.suspended.v1",
+        MemberResumed = "sluice.member.resumed.v1",
         JoinTokenIssued = "sluice.join-token.issued.v1",
+        JoinTokenRevoked = "sluice.join-token.revoked.v1",
+        PoolPaused = "sluice.pool.paused.v1",
+        PoolResumed = "sluice.pool.resumed.v1",
+        PoolArchived = "sluice.pool.archived.v1",
         FilePlaced = "sluice.file.placed.v1",
         FileReleased = "sluice.file.released.v1",
         FileDiscarded = "sluice.file.discarded.v1",
@@ -139,6 +156,7 @@ topic_bodies! {
         BatchReady = "sluice.batch.ready.v1",
         BatchAmended = "sluice.batch.amended.v1",
         BatchFailed = "sluice.batch.failed.v1",
+        BatchCancelled = "sluice.batch.cancelled.v1",
         BatchLeased = "sluice.batch.leased.v1",
         ClaimRefused = "sluice.claim.refused.v1",
         LeaseExpired = "sluice.lease.expired.v1",
@@ -159,6 +177,7 @@ topic_bodies! {
         PolicyCopied = "sluice.policy.copied.v1",
         MembershipCopied = "sluice.membership.copied.v1",
         TokenCopied = "sluice.join-token.copied.v1",
+        PoolStateCopied = "sluice.pool.state-copied.v1",
         AccountCreated = "sluice.account.created.v1",
         SessionRevoked = "sluice.session.revoked.v1",
         SnapshotTaken = "sluice.snapshot.taken.v1",
@@ -180,9 +199,16 @@ impl Event {
             Self::MemberAddRequested(body) => body.account.to_string(),
             Self::MemberJoinRequested(body) => body.account.to_string(),
             Self::MemberRemoveRequested(body) => body.account.to_string(),
+            Self::MemberSuspendRequested(body) => body.account.to_string(),
+            Self::MemberResumeRequested(body) => body.account.to_string(),
+            Self::OwnerTransferRequested(body) => body.to.to_string(),
             Self::JoinTokenIssueRequested(body) => body.token.to_string(),
+            Self::JoinTokenRevokeRequested(body) => body.token.to_string(),
             Self::PoolCreated(_)
             | Self::PolicyChangeRequested(_)
+            | Self::PoolPauseRequested(_)
+            | Self::PoolResumeRequested(_)
+            | Self::PoolArchiveRequested(_)
             | Self::WindowCloseAsked(_)
             | Self::TimerDue(_)
             | Self::SemanticsRaised(_) => return None,
@@ -211,10 +237,17 @@ impl Derived {
             Self::MemberAdded(body) => body.account.to_string(),
             Self::MemberRoleChanged(body) => body.account.to_string(),
             Self::MemberRemoved(body) => body.account.to_string(),
+            Self::MemberSuspended(body) => body.account.to_string(),
+            Self::MemberResumed(body) => body.account.to_string(),
             Self::JoinTokenIssued(body) => body.token.to_string(),
-            Self::PolicyChanged(_) | Self::RequestRefused(_) | Self::ClaimRefused(_) => {
-                return None;
-            }
+            Self::JoinTokenRevoked(body) => body.token.to_string(),
+            Self::BatchCancelled(body) => body.batch.to_string(),
+            Self::PolicyChanged(_)
+            | Self::PoolPaused(_)
+            | Self::PoolResumed(_)
+            | Self::PoolArchived(_)
+            | Self::RequestRefused(_)
+            | Self::ClaimRefused(_) => return None,
         })
     }
 
@@ -224,12 +257,19 @@ impl Derived {
     pub fn answers(&self) -> bool {
         match self {
             Self::BatchReady(body) => body.closed.reason == CloseReason::Asked,
+            Self::LeaseExpired(body) => body.reason == ExpiryReason::Failed,
             Self::PolicyChanged(_)
             | Self::RequestRefused(_)
             | Self::MemberAdded(_)
             | Self::MemberRoleChanged(_)
             | Self::MemberRemoved(_)
+            | Self::MemberSuspended(_)
+            | Self::MemberResumed(_)
             | Self::JoinTokenIssued(_)
+            | Self::JoinTokenRevoked(_)
+            | Self::PoolPaused(_)
+            | Self::PoolResumed(_)
+            | Self::PoolArchived(_)
             | Self::UploadRefused(_)
             | Self::UploadRepeated(_)
             | Self::FilePlaced(_)
@@ -237,12 +277,12 @@ impl Derived {
             | Self::FileDiscarded(_)
             | Self::BatchLeased(_)
             | Self::ClaimRefused(_)
-            | Self::LeaseExpired(_)
             | Self::ResultPublished(_)
             | Self::ResultRefused(_) => true,
             Self::WindowOpened(_)
             | Self::ManifestPage(_)
             | Self::BatchAmended(_)
+            | Self::BatchCancelled(_)
             | Self::BatchFailed(_) => false,
         }
     }
@@ -256,6 +296,7 @@ impl Directory {
             Self::PolicyCopied(body) => format!("policy/{}", body.pool),
             Self::MembershipCopied(body) => format!("member/{}/{}", body.pool, body.account),
             Self::TokenCopied(body) => format!("token/{}/{}", body.pool, body.token),
+            Self::PoolStateCopied(body) => format!("state/{}", body.pool),
             Self::AccountCreated(body) => format!("account/{}", body.account),
             Self::SessionRevoked(body) => format!("session/{}", body.session),
             Self::SnapshotTaken(body) => format!("snapshot/{}", body.pool),

@@ -64,6 +64,75 @@ pub struct PolicyChanged {
     pub before: Option<PolicyBefore>,
 }
 
+/// Someone asks that no window close until the pool is resumed. Files are taken as ever.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PoolPauseRequested {
+    /// Who.
+    pub by: AccountId,
+}
+
+/// Someone asks that a paused pool go on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PoolResumeRequested {
+    /// Who.
+    pub by: AccountId,
+}
+
+/// What archiving a pool does to what is not done yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OpenWindows {
+    /// Open windows become batches, and batches can be worked on until each has its result.
+    Close,
+    /// Open windows and batches without a result are cancelled.
+    Cancel,
+}
+
+/// Someone asks that the pool take nothing more, for ever. What is there stays readable.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PoolArchiveRequested {
+    /// Who.
+    pub by: AccountId,
+    /// What becomes of what is not done yet.
+    pub open_windows: OpenWindows,
+}
+
+/// No window closes from here on, until the pool is resumed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PoolPaused {
+    /// Who asked.
+    pub by: AccountId,
+}
+
+/// The pool goes on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PoolResumed {
+    /// Who asked.
+    pub by: AccountId,
+}
+
+/// The pool takes nothing more. Its windows have been closed or cancelled, its leases ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PoolArchived {
+    /// Who asked.
+    pub by: AccountId,
+    /// What became of what was not done.
+    pub open_windows: OpenWindows,
+}
+
+/// Whether a pool takes files and closes windows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum PoolState {
+    /// Both.
+    #[default]
+    Open,
+    /// It takes files; no window closes.
+    Paused,
+    /// Neither, for ever.
+    Archived,
+}
+
 /// Why the fold refused a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -94,6 +163,16 @@ pub enum Refusal {
     PoliciesFull,
     /// No such upload is held, or it was released or discarded before.
     NotHeld,
+    /// The member is suspended.
+    Suspended,
+    /// Only an owner can give the pool away.
+    NotAnOwner,
+    /// The join token was revoked.
+    TokenRevoked,
+    /// The pool is paused: no window closes.
+    PoolPaused,
+    /// The pool is archived, for ever.
+    PoolArchived,
 }
 
 /// A request was refused; nothing changed.

@@ -102,6 +102,10 @@ pub enum HeldReason {
     TooFarAhead,
     /// It was recorded so long after it was stored that its bytes must be checked first.
     StoredLongAgo,
+    /// Its sender was suspended when it was recorded.
+    SenderSuspended,
+    /// The pool was archived when it was recorded: it stays held.
+    PoolArchived,
 }
 
 /// An admin asks that a held file be grouped.

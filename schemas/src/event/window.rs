@@ -80,6 +80,8 @@ pub enum CloseReason {
     Asked,
     /// Late files came into a window that had closed without a batch, or whose last part is full.
     Late,
+    /// The pool was archived.
+    Archived,
 }
 
 /// How a part closed: what it holds, and who had reported.
@@ -137,6 +139,23 @@ pub struct BatchAmended {
     pub supersedes: u32,
     /// Files added.
     pub added: u32,
+}
+
+/// A revision of a batch, and what was to follow it, will never be worked on: the pool was archived.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BatchCancelled {
+    /// The batch, which may never have been ready.
+    pub batch: BatchId,
+    /// Its window.
+    pub window: Window,
+    /// Its part.
+    pub part: u32,
+    /// The first revision that is cancelled; those before it have their results.
+    pub revision: u32,
+    /// The newest revision that was out; 0 when none was.
+    pub out: u32,
+    /// Files in it.
+    pub files: u32,
 }
 
 /// A batch was given up, until an admin retries it or late files amend it.

@@ -130,6 +130,8 @@ pub enum ExpiryReason {
     Expired,
     /// The worker gave up.
     Failed,
+    /// The pool was archived. No attempt.
+    Archived,
 }
 
 /// A lease ended without a result: the batch can be claimed again, unless `batch.failed` follows.

@@ -3,7 +3,6 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use crate::problem::Code;
-use crate::role::Act;
 use crate::route::{self, Method, Route, Side};
 
 /// Makes the schema of a type.
@@ -89,7 +88,7 @@ impl Operation {
                 operation.refuses(&[Code::RateLimited]).with(&["RateLimit", "RateLimitPolicy"]);
         }
         operation = operation.refuses(&[Code::Internal]);
-        if route.act != Act::Anyone {
+        if route.act.needs_token() {
             operation =
                 operation.refuses(&[Code::NotSignedIn, Code::InvalidToken, Code::Unavailable]);
         }
@@ -97,7 +96,8 @@ impl Operation {
             operation = operation.refuses(&[Code::InvalidRequest]);
         }
         if route.path.contains("{pool}") {
-            operation = operation.refuses(&[Code::Forbidden, Code::NotFound]);
+            operation =
+                operation.refuses(&[Code::Forbidden, Code::NotFound, Code::MemberSuspended]);
         }
         match (route.side, route.method) {
             (Side::Read, Method::Get) if route != route::NOTICES => operation

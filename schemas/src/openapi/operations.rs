@@ -2,12 +2,12 @@
 
 use super::operation::{Gives, Operation};
 use crate::api::{
-    Acknowledge, AddMember, BatchView, Claim, CloseWindow, CreatePool, Credentials,
-    DeliveriesQuery, DeliveriesView, EarlierQuery, Fail, IssueToken, IssuedToken, Join, Lease,
-    ManifestQuery, ManifestView, MemberView, OfferQuery, Page, PageQuery, PolicyView, PoolView,
-    Receipt, ReleaseUpload, Renew, ResultReceipt, ResultView, ResultsQuery, SignUp, SignedIn,
-    TokenAnswer, TokenForm, UpdateManifest, UpdateQuery, UpdateReceipt, UploadQuery, UploadReceipt,
-    UploadView, ValidateQuery, Validated, WindowView,
+    Acknowledge, AddMember, ArchivePool, BatchView, Claim, CloseWindow, CreatePool, Credentials,
+    DeliveriesQuery, DeliveriesView, EarlierQuery, Fail, GiveAway, IssueToken, IssuedToken, Join,
+    JoinDevice, JoinedDevice, Lease, ManifestQuery, ManifestView, MemberView, OfferQuery, Page,
+    PageQuery, PolicyView, PoolView, Receipt, ReleaseUpload, Renew, ResultReceipt, ResultView,
+    ResultsQuery, SignUp, SignedIn, TokenAnswer, TokenForm, TokenView, UpdateManifest, UpdateQuery,
+    UpdateReceipt, UploadQuery, UploadReceipt, UploadView, ValidateQuery, Validated, WindowView,
 };
 use crate::policy::PolicyAsk;
 use crate::problem::Code;
@@ -15,7 +15,8 @@ use crate::route::{self, Route};
 
 /// All of them, in the order of the table of routes.
 pub(super) fn all() -> Vec<Operation> {
-    let mut all = [accounts(), pools(), files(), batches(), results(), process()].concat();
+    let mut all =
+        [accounts(), pools(), people(), files(), batches(), results(), process()].concat();
     let place = |operation: &Operation| {
         route::ALL.iter().position(|route| *route == operation.route).unwrap_or(usize::MAX)
     };
@@ -86,7 +87,20 @@ fn pools() -> Vec<Operation> {
             .takes::<CloseWindow>()
             .answers(204, Gives::Nothing)
             .may_be_pending()
-            .refuses(&[Code::NoOpenWindow]),
+            .refuses(&[Code::NoOpenWindow, Code::PoolPaused, Code::PoolArchived]),
+        lived(route::PAUSE_POOL).refuses(&[Code::PoolArchived]),
+        lived(route::RESUME_POOL).refuses(&[Code::PoolArchived]),
+        lived(route::ARCHIVE_POOL).takes::<ArchivePool>(),
+    ]
+}
+
+/// Another life of a pool.
+fn lived(route: Route) -> Operation {
+    Operation::on(route).answers(204, Gives::Nothing).may_be_pending()
+}
+
+fn people() -> Vec<Operation> {
+    vec![
         Operation::on(route::LIST_MEMBERS).asks::<PageQuery>().lists::<Page<MemberView>>(),
         Operation::on(route::ADD_MEMBER)
             .takes::<AddMember>()
@@ -102,13 +116,45 @@ fn pools() -> Vec<Operation> {
             .takes::<IssueToken>()
             .gives::<IssuedToken>(201)
             .with(&["SluicePosition"])
-            .refuses(&[Code::InvalidField, Code::TokensFull]),
+            .refuses(&[Code::InvalidField, Code::TokensFull, Code::PoolArchived]),
+        Operation::on(route::SUSPEND_MEMBER)
+            .answers(204, Gives::Nothing)
+            .may_be_pending()
+            .refuses(&[Code::LastOwner]),
+        Operation::on(route::RESUME_MEMBER).answers(204, Gives::Nothing).may_be_pending(),
+        Operation::on(route::GIVE_AWAY)
+            .takes::<GiveAway>()
+            .answers(204, Gives::Nothing)
+            .may_be_pending(),
+        Operation::on(route::LIST_TOKENS).asks::<PageQuery>().lists::<Page<TokenView>>(),
+        Operation::on(route::REVOKE_TOKEN).answers(204, Gives::Nothing).may_be_pending(),
+        Operation::on(route::JOIN_DEVICE).takes::<JoinDevice>().gives::<JoinedDevice>(201).refuses(
+            &[
+                Code::NotFound,
+                Code::NameTaken,
+                Code::WeakPassword,
+                Code::AccountsFull,
+                Code::TooBusy,
+                Code::TokenUsedUp,
+                Code::TokenExpired,
+                Code::TokenRevoked,
+                Code::MembersFull,
+                Code::PoolArchived,
+            ],
+        ),
         Operation::on(route::JOIN)
             .takes::<Join>()
             .gives::<MemberView>(201)
             .gives::<MemberView>(200)
             .may_be_pending()
-            .refuses(&[Code::TokenUsedUp, Code::TokenExpired, Code::MembersFull]),
+            .refuses(&[
+                Code::TokenUsedUp,
+                Code::TokenExpired,
+                Code::TokenRevoked,
+                Code::MembersFull,
+                Code::MemberSuspended,
+                Code::PoolArchived,
+            ]),
     ]
 }
 
@@ -121,7 +167,7 @@ fn files() -> Vec<Operation> {
             .gives::<UploadReceipt>(201)
             .gives::<UploadReceipt>(200)
             .with(&["SluicePosition", "Location", "ReprDigest"])
-            .refuses(&[Code::UploadInProgress, Code::IdempotencyKeyReused]),
+            .refuses(&[Code::UploadInProgress, Code::IdempotencyKeyReused, Code::PoolArchived]),
         earlier(route::FILE_UPLOAD),
         earlier(route::API_UPLOAD),
         Operation::on(route::UPDATE)
@@ -131,7 +177,7 @@ fn files() -> Vec<Operation> {
             .gives::<UpdateReceipt>(201)
             .gives::<UpdateReceipt>(200)
             .with(&["SluicePosition", "Location"])
-            .refuses(&[Code::UploadInProgress, Code::IdempotencyKeyReused]),
+            .refuses(&[Code::UploadInProgress, Code::IdempotencyKeyReused, Code::PoolArchived]),
         held(route::RELEASE_UPLOAD).takes::<ReleaseUpload>(),
         held(route::DISCARD_UPLOAD),
         Operation::on(route::READ_UPLOAD).gives::<UploadView>(200),
@@ -146,7 +192,10 @@ fn files() -> Vec<Operation> {
 
 /// A decision on a held file.
 fn held(route: Route) -> Operation {
-    Operation::on(route).answers(204, Gives::Nothing).may_be_pending().refuses(&[Code::NotHeld])
+    Operation::on(route)
+        .answers(204, Gives::Nothing)
+        .may_be_pending()
+        .refuses(&[Code::NotHeld, Code::PoolArchived])
 }
 
 /// An upload under another name.
@@ -161,6 +210,8 @@ fn earlier(route: Route) -> Operation {
         .refuses(&[
             Code::Forbidden,
             Code::NotFound,
+            Code::MemberSuspended,
+            Code::PoolArchived,
             Code::InvalidField,
             Code::UploadInProgress,
             Code::IdempotencyKeyReused,

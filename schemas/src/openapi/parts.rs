@@ -15,7 +15,6 @@ use super::operation::{Gives, Operation, Takes};
 use crate::id::{AccountId, BatchId, ResultId, UploadId};
 use crate::name::{PoolName, UserName};
 use crate::problem::{CONTENT_TYPE, Code};
-use crate::role::Act;
 use crate::route::Route;
 
 /// Bytes of any type.
@@ -38,7 +37,7 @@ pub(super) fn described(operation: &Operation, schemas: &mut SchemaGenerator) ->
         "security": [],
         "responses": responses(operation, schemas),
     });
-    if route.act != Act::Anyone {
+    if route.act.needs_token() {
         said["security"] = json!([{ "bearer": [] }]);
     }
     let mut parameters = in_path(route, schemas);

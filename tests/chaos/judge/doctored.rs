@@ -56,6 +56,7 @@ fn finished(closed: Closed, result: ResultId) -> BatchView {
         result_revision: Some(1),
         lease: None,
         failed: false,
+        cancelled: false,
         revisions: vec![RevisionView { closed, result: Some(result) }],
     }
 }

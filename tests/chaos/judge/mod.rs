@@ -143,6 +143,8 @@ fn batches(dump: &Dump, verdict: &mut Verdict) {
             UploadState::Held | UploadState::Quarantined | UploadState::Discarded => {
                 place.is_none()
             }
+            // Its batch may never have been out.
+            UploadState::Cancelled => place.is_none() || place == view.batch,
             UploadState::Accepted => false,
         };
         if !right {

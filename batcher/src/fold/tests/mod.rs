@@ -2,6 +2,7 @@
 
 mod held;
 mod late;
+mod life;
 mod members;
 mod replay;
 mod triggers;
@@ -263,6 +264,8 @@ fn place(placed: &Placement) -> String {
                 HeldReason::Late => "late",
                 HeldReason::TooFarAhead => "too far ahead",
                 HeldReason::StoredLongAgo => "stored long ago",
+                HeldReason::SenderSuspended => "suspended",
+                HeldReason::PoolArchived => "archived",
             };
             format!("held: {reason}")
         }
@@ -320,6 +323,15 @@ pub(super) fn told(output: &Output) -> String {
             format!("member {} is now {}", changed.account.bits(), roles.join("+"))
         }
         Derived::MemberRemoved(removed) => format!("member {} removed", removed.account.bits()),
+        Derived::MemberSuspended(rests) => format!("member {} suspended", rests.account.bits()),
+        Derived::MemberResumed(resumed) => format!("member {} resumed", resumed.account.bits()),
+        Derived::JoinTokenRevoked(revoked) => format!("token {} revoked", revoked.token.bits()),
+        Derived::PoolPaused(_) => "paused".to_owned(),
+        Derived::PoolResumed(_) => "resumed".to_owned(),
+        Derived::PoolArchived(_) => "archived".to_owned(),
+        Derived::BatchCancelled(cancelled) => {
+            format!("cancelled {} from r{}", name(cancelled.batch), cancelled.revision)
+        }
         Derived::JoinTokenIssued(issued) => format!("token {} issued", issued.token.bits()),
         Derived::PolicyChanged(changed) => format!("policy {}", changed.version),
     }

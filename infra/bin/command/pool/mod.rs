@@ -1,5 +1,6 @@
 //! `sluice pool`: making pools, looking at them, letting people in.
 
+mod people;
 mod policy;
 
 use clap::{Args, Subcommand};
@@ -76,6 +77,26 @@ enum PoolAct {
         #[arg(long = "for", value_name = "SPAN")]
         life: Option<Span>,
     },
+    /// Have windows close no more until the pool is resumed; files are taken as ever
+    Pause {
+        /// The pool
+        name: PoolName,
+    },
+    /// Have windows close again
+    Resume {
+        /// The pool
+        name: PoolName,
+    },
+    /// Have the pool take nothing more, for ever
+    Archive {
+        /// The pool
+        name: PoolName,
+        /// What becomes of what is not done yet
+        #[arg(long, value_enum)]
+        open_windows: people::Open,
+    },
+    #[command(flatten)]
+    People(people::PeopleAct),
     /// Show who belongs to a pool
     Members {
         /// The pool
@@ -126,12 +147,26 @@ pub(crate) async fn run(args: PoolArgs, session: &Session) -> anyhow::Result<Don
             client.close_window(&name, at).await?;
             print.note("closing");
         }
+        PoolAct::Pause { name } => {
+            client.pause(&name).await?;
+            print.note("paused: files are taken, no window closes");
+        }
+        PoolAct::Resume { name } => {
+            client.resume(&name).await?;
+            print.note("resumed");
+        }
+        PoolAct::Archive { name, open_windows } => {
+            client.archive(&name, open_windows.into()).await?;
+            print.note(&format!("{name} is archived: what is there stays, nothing more is taken"));
+        }
+        PoolAct::People(act) => people::run(act, session, &client).await?,
         PoolAct::Token { name, roles, uses, life } => {
             let expires_in_s = life.map(|span| span.millis.div_ceil(1_000));
             let ask = IssueToken { roles: RoleSet::of(&roles), uses_max: uses, expires_in_s };
             let issued = client.issue_token(&name, &ask).await?;
             print.object(&issued, |issued| issued.token.clone())?;
             print.note(&format!("give it to those who are to join: sluice join {name} TOKEN"));
+            print.note(&format!("to revoke it: sluice pool revoke {name} {}", issued.id));
         }
         PoolAct::Members { name, limit } => {
             let ask = async |page: PageAsk| reader.members(&name, &page).await;
@@ -163,6 +198,7 @@ fn show(pool: &PoolView, session: &Session) -> anyhow::Result<()> {
             ("pool", pool.name.to_string()),
             ("id", pool.id.to_string()),
             ("your roles", roles(pool.roles)),
+            ("state", word(&pool.state)),
             ("members", pool.members.to_string()),
             ("windows", windows),
             ("send every", spoken(policy.update_every_ms)),
@@ -199,7 +235,9 @@ fn pool_row(pool: &PoolView) -> [String; 4] {
 }
 
 fn member_row(member: &MemberView) -> [String; 3] {
-    [member.account.to_string(), or_dash(member.user_name.as_ref()), roles(member.roles)]
+    let rests = if member.suspended { " (suspended)" } else { "" };
+    let is = format!("{}{rests}", roles(member.roles));
+    [member.account.to_string(), or_dash(member.user_name.as_ref()), is]
 }
 
 fn window_row(window: &WindowView) -> [String; 8] {
@@ -207,6 +245,7 @@ fn window_row(window: &WindowView) -> [String; 8] {
         (WindowState::Closed, because) => {
             format!("closed: {}", or_dash(because.as_ref().map(word)))
         }
+        (WindowState::Cancelled, _) => "cancelled".to_owned(),
         (WindowState::Open, _) => match (&window.closes_when, window.closes_at_latest) {
             (Some(when), _) => when.clone(),
             (None, latest) => format!("by {}", or_dash(latest)),

@@ -91,7 +91,10 @@ async fn make_member(
     as_of: u64,
 ) {
     let (pool, roles) = (name.parse().unwrap(), RoleSet::of(roles));
-    instance.installation.say(MembershipCopied { pool, account, roles, as_of }).await;
+    instance
+        .installation
+        .say(MembershipCopied { pool, account, roles, suspended: false, as_of })
+        .await;
 }
 
 #[tokio::test]

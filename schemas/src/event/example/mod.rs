@@ -1,19 +1,19 @@
 //! One example of each type: frozen in `schemas/events/`, shown in the documentation.
 
+mod people;
+
 use std::sync::Arc;
 
 use super::{
-    AccountCreated, Backlog, BatchAmended, BatchFailed, BatchLeased, BatchReady, Body,
+    AccountCreated, BatchAmended, BatchCancelled, BatchFailed, BatchLeased, BatchReady, Body,
     ClaimRefusal, ClaimRefused, ClaimRequested, CloseReason, Closed, Delivery,
     DeliveryAcknowledged, DeliveryFailed, DeliveryFetched, Derived, Directory, Event, ExpiryReason,
-    FileDiscarded, FilePlaced, FileReleased, JoinTokenIssueRequested, JoinTokenIssued,
-    LeaseExpired, LeaseRenewed, ManifestPage, MemberAddRequested, MemberAdded, MemberJoinRequested,
-    MemberRemoveRequested, MemberRemoved, MemberRoleChanged, MembershipCopied, OfferRefusal,
-    Placement, PolicyChangeRequested, PolicyChanged, PolicyCopied, PoolCreated, PoolLocated,
-    ProcessingFailed, Refusal, RequestRefused, ResultOffered, ResultPublished, ResultRefused,
-    SemanticsRaised, SessionRevoked, SnapshotTaken, Timer, TimerDue, TokenCopied, TokenUsed,
-    UpdateReceived, UploadDiscardRequested, UploadReceived, UploadRefused, UploadReleaseRequested,
-    UploadRepeated, WindowCloseAsked, WindowOpened,
+    FileDiscarded, FilePlaced, FileReleased, LeaseExpired, LeaseRenewed, ManifestPage,
+    MembershipCopied, OfferRefusal, Placement, PolicyCopied, PoolCreated, PoolLocated, PoolState,
+    PoolStateCopied, ProcessingFailed, ResultOffered, ResultPublished, ResultRefused,
+    SemanticsRaised, SessionRevoked, SnapshotTaken, Timer, TimerDue, TokenCopied, UpdateReceived,
+    UploadDiscardRequested, UploadReceived, UploadRefused, UploadReleaseRequested, UploadRepeated,
+    WindowCloseAsked, WindowOpened,
 };
 use crate::digest::Digest;
 use crate::file::{FileRef, TimeSource, manifest_digest};
@@ -136,20 +136,15 @@ pub fn events() -> Vec<Event> {
     let (by, account) = (AccountId::from_bits(id(7)), client());
     let stored_at = StoredAt::from_millis(MOMENT + 2_001);
     let name = parsed("north-sea-buoys");
+    let mut all = people::events();
+    let created = PoolCreated { pool: pool(), name, owner: by, semantics: 1, policy: policy() };
+    all.insert(0, created.into());
+    all.extend(events_of_files(by, account, stored_at));
+    all
+}
+
+fn events_of_files(by: AccountId, account: AccountId, stored_at: StoredAt) -> Vec<Event> {
     vec![
-        PoolCreated { pool: pool(), name, owner: by, semantics: 1, policy: policy() }.into(),
-        PolicyChangeRequested { by, if_version: Some(1), policy: policy() }.into(),
-        MemberAddRequested { by, account, roles: contributor() }.into(),
-        MemberJoinRequested { account, token: token() }.into(),
-        MemberRemoveRequested { by, account }.into(),
-        JoinTokenIssueRequested {
-            by,
-            token: token(),
-            roles: contributor(),
-            uses_max: 1,
-            expires_at: None,
-        }
-        .into(),
         UploadReceived { file: file(), stored_at }.into(),
         UpdateReceived {
             update: UpdateId::from_bits(id(8)),
@@ -201,7 +196,7 @@ fn offered() -> ResultOffered {
 /// One of each type of a pool's derived records.
 pub fn derived() -> Vec<Derived> {
     let mut all = derived_of_files();
-    all.extend(derived_of_people());
+    all.extend(people::derived());
     all.extend(derived_of_work());
     all
 }
@@ -240,36 +235,7 @@ fn derived_of_files() -> Vec<Derived> {
         BatchReady { closed: closed(1, CloseReason::WindowEnd) }.into(),
         BatchAmended { closed: closed(2, CloseReason::Late), supersedes: 1, added: 1 }.into(),
         BatchFailed { batch: batch(), revision: 1, attempts: 3, reason: None }.into(),
-    ]
-}
-
-fn derived_of_people() -> Vec<Derived> {
-    let name = parsed("north-sea-buoys");
-    let effective_from = EffectiveAt::default();
-    let used = TokenUsed { token: token(), roles: contributor(), uses_left: 0, expires_at: None };
-    vec![
-        PolicyChanged {
-            pool: pool(),
-            name,
-            version: 1,
-            effective_from,
-            policy: policy(),
-            before: None,
-        }
-        .into(),
-        RequestRefused { reason: Refusal::TokenUsedUp }.into(),
-        MemberAdded {
-            account: client(),
-            roles: contributor(),
-            backlog: Backlog::Latest(result()),
-            token: Some(used),
-        }
-        .into(),
-        MemberRoleChanged { account: client(), roles: RoleSet::of(&[Role::Analyst]), token: None }
-            .into(),
-        MemberRemoved { account: client() }.into(),
-        JoinTokenIssued { token: token(), roles: contributor(), uses_max: 1, expires_at: None }
-            .into(),
+        BatchCancelled { batch: batch(), window, part: 1, revision: 2, out: 2, files: 2 }.into(),
     ]
 }
 
@@ -356,14 +322,22 @@ pub fn directory() -> Vec<Directory> {
             as_of: 0,
         }
         .into(),
-        MembershipCopied { pool: pool_name(), account: client(), roles: contributor(), as_of: 3 }
-            .into(),
+        MembershipCopied {
+            pool: pool_name(),
+            account: client(),
+            roles: contributor(),
+            suspended: false,
+            as_of: 3,
+        }
+        .into(),
+        PoolStateCopied { pool: pool_name(), state: PoolState::Paused, as_of: 4 }.into(),
         TokenCopied {
             pool: pool_name(),
             token: token(),
             roles: contributor(),
             uses_left: 1,
             expires_at: None,
+            revoked: false,
             as_of: 2,
         }
         .into(),

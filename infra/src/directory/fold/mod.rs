@@ -5,8 +5,8 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use schemas::event::{
-    AccountCreated, Directory as Record, MembershipCopied, PolicyCopied, PoolLocated,
-    SessionRevoked, SnapshotTaken, TokenCopied,
+    AccountCreated, Directory as Record, MembershipCopied, PolicyCopied, PoolLocated, PoolState,
+    PoolStateCopied, SessionRevoked, SnapshotTaken, TokenCopied,
 };
 use schemas::id::{AccountId, SessionId, TokenId};
 use schemas::name::{PoolName, UserName};
@@ -26,8 +26,23 @@ pub struct Pool {
     pub policy: Option<Arc<PolicyCopied>>,
     /// The newest snapshot of its fold.
     pub snapshot: Option<Arc<SnapshotTaken>>,
-    /// Members now.
+    /// Members now, those suspended counted.
     pub members: usize,
+    /// Whether it takes files and closes windows.
+    pub state: PoolState,
+    /// The event that follows from; `None` while nothing was said of it.
+    pub state_as_of: Option<u64>,
+}
+
+/// One member of a pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Who.
+    pub account: AccountId,
+    /// As what.
+    pub roles: RoleSet,
+    /// Whether it is suspended, and may do nothing.
+    pub suspended: bool,
 }
 
 /// What is known of an account.
@@ -52,14 +67,21 @@ pub struct Changes {
 struct Membership {
     /// Empty once it has ended: it is kept so that an older copy that comes late changes nothing.
     roles: RoleSet,
+    suspended: bool,
     as_of: u64,
+}
+
+impl Membership {
+    fn is_there(&self) -> bool {
+        !self.roles.is_empty()
+    }
 }
 
 #[derive(Debug, Default)]
 struct Entry {
     pool: Pool,
     members: BTreeMap<AccountId, Membership>,
-    tokens: HashMap<TokenId, Arc<TokenCopied>>,
+    tokens: BTreeMap<TokenId, Arc<TokenCopied>>,
     changed: u64,
 }
 
@@ -96,6 +118,12 @@ impl Fold {
                 let entry = self.touch(&body.pool);
                 if entry.tokens.get(&body.token).is_none_or(|known| known.as_of <= body.as_of) {
                     entry.tokens.insert(body.token, Arc::new(body));
+                }
+            }
+            Record::PoolStateCopied(PoolStateCopied { pool, state, as_of }) => {
+                let entry = self.touch(&pool);
+                if entry.pool.state_as_of <= Some(as_of) {
+                    (entry.pool.state, entry.pool.state_as_of) = (state, Some(as_of));
                 }
             }
             Record::AccountCreated(AccountCreated { account, name, platform_admin }) => {
@@ -145,14 +173,15 @@ impl Fold {
 
     fn member(&mut self, body: &MembershipCopied) {
         let entry = self.touch(&body.pool);
-        let new = Membership { roles: body.roles, as_of: body.as_of };
+        let MembershipCopied { roles, suspended, as_of, .. } = *body;
+        let new = Membership { roles, suspended, as_of };
         let known = entry.members.insert(body.account, new);
         if let Some(known) = known.filter(|known| known.as_of > body.as_of) {
             entry.members.insert(body.account, known);
             return;
         }
-        let was = known.is_some_and(|known| !known.roles.is_empty());
-        let is = !body.roles.is_empty();
+        let was = known.is_some_and(|known| known.is_there());
+        let is = new.is_there();
         entry.pool.members += usize::from(is);
         entry.pool.members -= usize::from(was);
         let pools = self.pools_of.entry(body.account).or_default();
@@ -181,10 +210,17 @@ impl Fold {
         self.pools.iter().map(|(name, entry)| (name, &entry.pool))
     }
 
-    /// What the account is in the pool; `None` when it is no member.
+    /// What the account is in the pool now; `None` when it is no member, or a suspended one.
     pub fn membership(&self, pool: &PoolName, account: AccountId) -> Option<RoleSet> {
-        let membership = self.pools.get(pool)?.members.get(&account)?;
-        Some(membership.roles).filter(|roles| !roles.is_empty())
+        let member = self.member_of(pool, account)?;
+        Some(member.roles).filter(|_| !member.suspended)
+    }
+
+    /// The account as a member of the pool, suspended or not.
+    pub fn member_of(&self, pool: &PoolName, account: AccountId) -> Option<Member> {
+        let known = self.pools.get(pool)?.members.get(&account)?;
+        let Membership { roles, suspended, .. } = *known;
+        known.is_there().then_some(Member { account, roles, suspended })
     }
 
     /// Whether what event `as_of` of the pool said of this membership, or something later, is in.
@@ -199,15 +235,31 @@ impl Fold {
         pool: &PoolName,
         after: Option<AccountId>,
         rows_max: usize,
-    ) -> Vec<(AccountId, RoleSet)> {
+    ) -> Vec<Member> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let members = self.pools.get(pool).into_iter();
         members
             .flat_map(|entry| entry.members.range((from, Bound::Unbounded)))
-            .filter(|(_, membership)| !membership.roles.is_empty())
-            .map(|(account, membership)| (*account, membership.roles))
+            .filter(|(_, membership)| membership.is_there())
+            .map(|(account, known)| {
+                let Membership { roles, suspended, .. } = *known;
+                Member { account: *account, roles, suspended }
+            })
             .take(rows_max)
             .collect()
+    }
+
+    /// The first `rows_max` join tokens after `after`, by id, whether they are good or not.
+    pub fn tokens(
+        &self,
+        pool: &PoolName,
+        after: Option<TokenId>,
+        rows_max: usize,
+    ) -> Vec<Arc<TokenCopied>> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let entry = self.pools.get(pool).into_iter();
+        let tokens = entry.flat_map(|entry| entry.tokens.range((from, Bound::Unbounded)));
+        tokens.map(|(_, token)| Arc::clone(token)).take(rows_max).collect()
     }
 
     /// A join token as it was copied last: it may have run out or have no uses left.
@@ -248,157 +300,4 @@ impl Fold {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use schemas::digest::Digest;
-    use schemas::id::PoolId;
-    use schemas::limit::Limits;
-    use schemas::policy::PolicyAsk;
-    use schemas::role::Role;
-    use schemas::time::EffectiveAt;
-
-    fn pool(name: &str) -> PoolName {
-        name.parse().unwrap()
-    }
-
-    fn account(bits: u128) -> AccountId {
-        AccountId::from_bits(bits)
-    }
-
-    fn member(name: &str, bits: u128, roles: &[Role], as_of: u64) -> Record {
-        let (pool, account, roles) = (pool(name), account(bits), RoleSet::of(roles));
-        MembershipCopied { pool, account, roles, as_of }.into()
-    }
-
-    fn policy(name: &str, version: u32, as_of: u64) -> Record {
-        let policy = PolicyAsk::default().resolve(&Limits::default()).unwrap();
-        let id = PoolId::from_bits(1);
-        PolicyCopied {
-            pool: pool(name),
-            id,
-            version,
-            policy: Box::new(policy),
-            effective_from: EffectiveAt::default(),
-            before: None,
-            as_of,
-        }
-        .into()
-    }
-
-    fn located(name: &str) -> Record {
-        let [events, batches, deliveries] = ["e", "b", "d"].map(Box::from);
-        PoolLocated { name: pool(name), events, batches, deliveries }.into()
-    }
-
-    fn token(uses_left: u32, as_of: u64) -> Record {
-        let (pool, token) = (pool("one"), TokenId::from_bits(5));
-        TokenCopied { pool, token, roles: RoleSet::default(), uses_left, expires_at: None, as_of }
-            .into()
-    }
-
-    fn snapshot(next: u64) -> Record {
-        let (pool, object) = (pool("one"), "s/1".parse().unwrap());
-        SnapshotTaken { pool, object, sha256: Digest::of(b""), size_bytes: 0, next }.into()
-    }
-
-    fn revoked(bits: u128, until: i64) -> Record {
-        let (session, until) = (SessionId::from_bits(bits), Wall::from_millis(until));
-        SessionRevoked { session, until }.into()
-    }
-
-    fn fold(records: impl IntoIterator<Item = Record>) -> Fold {
-        let mut fold = Fold::default();
-        records.into_iter().for_each(|record| fold.apply(record));
-        fold
-    }
-
-    #[test]
-    fn the_greater_as_of_counts_whichever_comes_last() {
-        use Role::{Admin, Listener};
-        let check = |case: &str, records: &[Record], roles: Option<&[Role]>| {
-            let fold = fold(records.iter().cloned());
-            let found = fold.membership(&pool("one"), account(7));
-            assert_eq!(found, roles.map(RoleSet::of), "{case}");
-            let count = usize::from(roles.is_some());
-            assert_eq!(fold.pool(&pool("one")).unwrap().members, count, "{case}");
-            assert_eq!(fold.pools_of(account(7)).count(), count, "{case}");
-        };
-        let said = |roles: &[Role], as_of| member("one", 7, roles, as_of);
-        let (listener, admin): (&[Role], &[Role]) = (&[Listener], &[Admin]);
-        check("joined", &[said(listener, 1)], Some(listener));
-        check("raised", &[said(listener, 1), said(admin, 2)], Some(admin));
-        check("a late copy", &[said(admin, 2), said(listener, 1)], Some(admin));
-        check("left", &[said(listener, 1), said(&[], 2)], None);
-        check("left, and a late copy", &[said(&[], 2), said(admin, 1)], None);
-        check("back again", &[said(listener, 1), said(&[], 2), said(admin, 3)], Some(admin));
-        check("the same copy twice", &[said(admin, 2), said(admin, 2)], Some(admin));
-    }
-
-    #[test]
-    fn policies_tokens_and_snapshots_never_go_back() {
-        let fold = fold([
-            policy("one", 2, 9),
-            policy("one", 1, 3),
-            token(1, 8),
-            token(2, 4),
-            snapshot(20),
-            snapshot(10),
-        ]);
-        let known = fold.pool(&pool("one")).unwrap();
-        assert_eq!(known.policy.as_ref().unwrap().version, 2);
-        assert_eq!(known.snapshot.as_ref().unwrap().next, 20);
-        assert_eq!(fold.token(&pool("one"), TokenId::from_bits(5)).unwrap().uses_left, 1);
-        assert!(fold.token(&pool("two"), TokenId::from_bits(5)).is_none(), "of another pool");
-    }
-
-    #[test]
-    fn members_are_listed_by_page() {
-        let all = [3, 1, 2].map(|bits| member("one", bits, &[Role::Listener], 1));
-        let fold = fold(all.into_iter().chain([member("one", 2, &[], 2)]));
-        let page = |after: Option<u128>, rows| -> Vec<u128> {
-            let page = fold.members(&pool("one"), after.map(account), rows);
-            page.into_iter().map(|(account, _)| account.bits()).collect()
-        };
-        assert_eq!(
-            (page(None, 9), page(None, 1), page(Some(1), 9)),
-            (vec![1, 3], vec![1], vec![3])
-        );
-        assert!(fold.members(&pool("two"), None, 9).is_empty());
-        assert!(fold.has_membership(&pool("one"), account(2), 2));
-        assert!(!fold.has_membership(&pool("one"), account(2), 3));
-    }
-
-    #[test]
-    fn accounts_and_sessions() {
-        let name: UserName = "ann".parse().unwrap();
-        let created = AccountCreated { account: account(1), name, platform_admin: true };
-        let mut fold = fold([created.into(), revoked(4, 1_000), revoked(5, 2_000)]);
-        assert_eq!(fold.account(account(1)).unwrap().name.as_str(), "ann");
-        assert!(fold.has_admin() && fold.accounts() == 1 && fold.account(account(2)).is_none());
-
-        let sessions =
-            |fold: &Fold| [4, 5, 6].map(|bits| fold.is_revoked(SessionId::from_bits(bits)));
-        let past = |until: i64| Wall::from_millis(until).plus(REVOKED_KEPT_MS);
-        assert!(!fold.has_to_forget(past(1_000)));
-        fold.forget(past(1_000));
-        assert_eq!(sessions(&fold), [true, true, false]);
-        assert!(fold.has_to_forget(past(1_001)));
-        fold.forget(past(1_001));
-        assert_eq!(sessions(&fold), [false, true, false]);
-        fold.apply(revoked(5, 500));
-        fold.forget(past(1_999));
-        assert_eq!(sessions(&fold), [false, true, false], "a revocation is never shortened");
-    }
-
-    #[test]
-    fn changes_name_each_pool_once_in_order() {
-        let mut fold = fold([located("one"), located("two"), member("one", 1, &[], 1)]);
-        let changes = fold.changes_since(0);
-        assert_eq!((changes.pools, changes.upto), (vec![pool("two"), pool("one")], 3));
-        assert_eq!(fold.changes_since(2).pools, [pool("one")]);
-        fold.apply(revoked(1, 1));
-        assert_eq!(fold.changes_since(3), Changes { pools: vec![], upto: 4 });
-        assert!(fold.pool(&pool("two")).unwrap().policy.is_none(), "located, but not there yet");
-        assert_eq!(fold.pools().count(), 2);
-    }
-}
+mod tests;
