@@ -228,6 +228,7 @@ fn view(row: HistoryRow, out: &HashMap<BatchId, u32>) -> UploadView {
         late: row.late,
         batch: row.batch,
         revision: row.revision,
+        offset: row.event,
         held_because,
     }
 }
