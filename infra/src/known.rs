@@ -9,7 +9,7 @@ use schemas::digest::Digest;
 use schemas::file::FileRef;
 use schemas::id::{AccountId, ResultId, UploadId};
 use schemas::name::PoolName;
-use schemas::time::Window;
+use schemas::time::{LogTime, Window};
 use schemas::topic::Offset;
 
 use crate::views::Result;
@@ -23,20 +23,40 @@ pub struct KnownPart {
     pub closed: bool,
 }
 
-/// A result that can be acknowledged.
+/// An upload that was placed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownUpload {
+    /// The file.
+    pub file: FileRef,
+    /// The place of its event, when that is known.
+    pub offset: Option<Offset>,
+}
+
+/// A result that was published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KnownResult {
     /// Its sequence number in the pool.
     pub seq: Offset,
     /// Digest of its bytes.
     pub sha256: Digest,
+    /// When it was published.
+    pub at: LogTime,
+}
+
+/// A delivery that was acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KnownDelivery {
+    /// The place of its event in the pool's deliveries.
+    pub offset: Offset,
+    /// When that was appended.
+    pub at: LogTime,
 }
 
 /// What the tables know. An error means that they cannot be asked, never that there is nothing.
 #[async_trait]
 pub trait Known: Debug + Send + Sync {
     /// The upload of this id, if it was ever placed.
-    async fn upload(&self, pool: &PoolName, upload: UploadId) -> Result<Option<FileRef>>;
+    async fn upload(&self, pool: &PoolName, upload: UploadId) -> Result<Option<KnownUpload>>;
 
     /// The newest part of a window; `None` when no file of it has been placed.
     async fn part(&self, pool: &PoolName, window: &Window) -> Result<Option<KnownPart>>;
@@ -48,6 +68,22 @@ pub trait Known: Debug + Send + Sync {
         result: ResultId,
         member: AccountId,
     ) -> Result<Option<KnownResult>>;
+
+    /// A result that was published, as of this offset of `.batches` or later; `None` when the
+    /// tables do not get there in a little while.
+    async fn published(
+        &self,
+        pool: &PoolName,
+        result: ResultId,
+        batches: Offset,
+    ) -> Result<Option<KnownResult>>;
+
+    /// What a member acknowledged of a result.
+    async fn acknowledged(
+        &self,
+        result: ResultId,
+        member: AccountId,
+    ) -> Result<Option<KnownDelivery>>;
 
     /// Whether there may be a batch to claim, as of this offset of `.batches` or later: waits a
     /// little for the tables to get there, and says yes when they do not.

@@ -13,6 +13,7 @@ mod error;
 mod http;
 mod metrics;
 mod pool;
+mod receipt;
 mod state;
 mod upload;
 mod work;

@@ -8,11 +8,13 @@ use infra::blobs::Blobs;
 use infra::clock::Clock;
 use infra::directory::Directory;
 use infra::http::Access;
+use infra::identity::Notary;
 use infra::known::Known;
 use infra::log::{Answers, Append};
 use schemas::limit::Limits;
 
 use crate::metrics::IngestMetrics;
+use crate::receipt::Acknowledged;
 use crate::upload::{Flights, UploadKey};
 use crate::work::{Desks, Renewals};
 
@@ -35,6 +37,8 @@ pub struct Parts {
     pub limits: Arc<Limits>,
     /// What upload ids are made with.
     pub upload_key: UploadKey,
+    /// What signs receipts.
+    pub notary: Notary,
     /// What is counted.
     pub metrics: IngestMetrics,
 }
@@ -54,6 +58,8 @@ pub struct State {
     pub(crate) flights: Arc<Flights>,
     pub(crate) desks: Arc<Desks>,
     pub(crate) renewals: Arc<Renewals>,
+    pub(crate) notary: Arc<Notary>,
+    pub(crate) acknowledged: Arc<Acknowledged>,
 }
 
 impl State {
@@ -72,6 +78,8 @@ impl State {
             flights: Arc::default(),
             desks: Arc::default(),
             renewals: Arc::default(),
+            notary: Arc::new(parts.notary),
+            acknowledged: Arc::default(),
         }
     }
 

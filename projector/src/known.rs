@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use infra::known::{Known, KnownPart, KnownResult};
+use infra::known::{Known, KnownDelivery, KnownPart, KnownResult, KnownUpload};
 use infra::table::Field as _;
 use infra::views::Result;
+use schemas::api::DeliveryState;
 use schemas::file::{FileRef, TimeSource};
 use schemas::id::{AccountId, ResultId, UploadId};
 use schemas::name::PoolName;
@@ -15,14 +16,16 @@ use schemas::topic::Offset;
 
 use crate::progress::Progress;
 use crate::project::{
-    ClaimableRow, HistoryRow, MemberRolesRow, MemberRow, PartClosedRow, PartFilesRow, PartRow,
-    ResultRow, role_set, week_of,
+    ClaimableRow, DeliveryRow, HistoryRow, MemberRolesRow, MemberRow, PartClosedRow, PartFilesRow,
+    PartRow, ResultRow, role_set, shard_of_member, state_number, week_of,
 };
 use crate::read::upload_of;
 use crate::tables::Tables;
 
 /// How long the tables are waited for before a claim is worth a try.
 const CLAIMABLE_WAIT: Duration = Duration::from_millis(500);
+/// How long they are waited for to tell of a result that was offered once more.
+const PUBLISHED_WAIT: Duration = Duration::from_millis(500);
 
 /// Answers ingest from the tables.
 #[derive(Clone, Debug)]
@@ -40,8 +43,9 @@ impl KnownTables {
 
 #[async_trait]
 impl Known for KnownTables {
-    async fn upload(&self, pool: &PoolName, upload: UploadId) -> Result<Option<FileRef>> {
-        Ok(upload_of(&self.tables, pool, upload).await?.map(FileRef::from))
+    async fn upload(&self, pool: &PoolName, upload: UploadId) -> Result<Option<KnownUpload>> {
+        let row = upload_of(&self.tables, pool, upload).await?;
+        Ok(row.map(|row| KnownUpload { offset: row.event, file: row.into() }))
     }
 
     async fn part(&self, pool: &PoolName, window: &Window) -> Result<Option<KnownPart>> {
@@ -69,7 +73,32 @@ impl Known for KnownTables {
         let roles = self.tables.one::<MemberRolesRow>(key()).await?;
         let roles = roles.map(|row| role_set(&row.roles)).unwrap_or_default();
         let may = since.is_entitled(result, row.seq) || roles.meets(crate::read::SEES_ALL);
-        Ok(may.then_some(KnownResult { seq: row.seq, sha256: row.sha256 }))
+        Ok(may.then_some(KnownResult { seq: row.seq, sha256: row.sha256, at: row.at }))
+    }
+
+    async fn published(
+        &self,
+        pool: &PoolName,
+        result: ResultId,
+        batches: Offset,
+    ) -> Result<Option<KnownResult>> {
+        if !self.progress.wait_batches(pool, batches, PUBLISHED_WAIT).await {
+            return Ok(None);
+        }
+        let row = self.tables.one::<ResultRow>([result.cell()]).await?;
+        let row = row.filter(|row| row.pool == *pool);
+        Ok(row.map(|row| KnownResult { seq: row.seq, sha256: row.sha256, at: row.at }))
+    }
+
+    async fn acknowledged(
+        &self,
+        result: ResultId,
+        member: AccountId,
+    ) -> Result<Option<KnownDelivery>> {
+        let state = state_number(DeliveryState::Acknowledged);
+        let key = [result.cell(), shard_of_member(member).cell(), member.cell(), state.cell()];
+        let row = self.tables.one::<DeliveryRow>(key).await?;
+        Ok(row.map(|row| KnownDelivery { offset: row.offset, at: row.at }))
     }
 
     async fn claimable(&self, pool: &PoolName, batches: Offset) -> Result<bool> {

@@ -12,6 +12,7 @@ pub mod id;
 pub mod limit;
 pub mod name;
 pub mod openapi;
+pub mod pace;
 pub mod policy;
 pub mod problem;
 pub mod role;

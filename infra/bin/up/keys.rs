@@ -7,6 +7,9 @@ use anyhow::{Context as _, anyhow};
 use infra::{fresh, secret_file};
 use ingest::UploadKey;
 
+/// What tokens and receipts are signed with, in the data folder.
+pub(crate) const TOKEN_KEYS: &str = "keys/token.pem";
+
 /// The key in this file; made when it is not there.
 pub(crate) fn upload_key(path: &Path) -> anyhow::Result<UploadKey> {
     let named = || path.display().to_string();

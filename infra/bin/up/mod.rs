@@ -15,7 +15,7 @@ use infra::http::peer::Proxies;
 use infra::http::rate::Rates;
 use infra::http::serve::{Listen, Server, serve};
 use infra::http::{Access, Routes, process};
-use infra::identity::{KeyRing, LocalIdentity, LocalParts};
+use infra::identity::{KeyRing, LocalIdentity, LocalParts, Notary};
 use infra::log::Answers;
 use infra::supervise::{OnError, Stage, Supervisor};
 use infra::telemetry::{LogForm, Metrics, start_log};
@@ -104,7 +104,7 @@ impl Ground {
             log: Arc::clone(&doors.append),
             directory: Arc::clone(&directory),
             clock: Arc::clone(clock),
-            keys: KeyRing::open(&args.data.join("keys/token.pem"))?,
+            keys: KeyRing::open(&args.data.join(keys::TOKEN_KEYS))?,
             issuer: "sluice".to_owned(),
             audience: "sluice".to_owned(),
         };
@@ -135,6 +135,7 @@ impl Ground {
             known: Arc::new(known),
             clock: Arc::clone(&self.clock),
             limits: Arc::clone(&self.limits),
+            notary: Notary::new(KeyRing::open(&args.data.join(keys::TOKEN_KEYS))?),
             upload_key: keys::upload_key(&args.data.join("keys/upload.key"))?,
             metrics: ingest::IngestMetrics::new(&self.metrics),
         });

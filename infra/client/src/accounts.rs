@@ -27,6 +27,11 @@ impl Client {
         self.call(route::LOG_OUT, &[user_name]).done().await
     }
 
+    /// The server's public keys, those that sign nothing any more among them, as a JWK Set.
+    pub async fn keys(&self) -> Result<serde_json::Value> {
+        self.call(route::KEYS, &[]).answer().await
+    }
+
     /// Whether the token is good for this user, and the user's role.
     pub async fn validate(&self, user: AccountId) -> Result<Validated> {
         self.call(route::VALIDATE, &[]).query("user_id", Some(user)).answer().await

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::IntoResponse;
-use http::header::{CONTENT_TYPE, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, SERVER};
 use schemas::problem::Code;
 use schemas::route;
 use serde_json::json;
@@ -16,6 +16,9 @@ use crate::telemetry::{METRICS_CONTENT_TYPE, Metrics};
 /// Says what keeps the process from serving, one short text each; nothing when it can.
 pub type Readiness = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
 
+/// Whoever looks at a process's health, `sluice doctor` for one, learns what it runs.
+const VERSION: [(HeaderName, &str); 1] = [(SERVER, concat!("sluice/", env!("CARGO_PKG_VERSION")))];
+
 #[derive(Clone)]
 struct Process {
     metrics: Metrics,
@@ -25,17 +28,17 @@ struct Process {
 /// The routes of every process.
 pub fn routes(metrics: Metrics, readiness: Readiness) -> Routes {
     Routes::new()
-        .mount(route::LIVE, async || Json(json!({ "live": true })))
+        .mount(route::LIVE, async || (VERSION, Json(json!({ "live": true }))))
         .mount(route::READY, ready)
         .mount(route::METRICS, metrics_text)
         .with(Process { metrics, readiness })
         .join(docs::routes())
 }
 
-async fn ready(State(process): State<Process>) -> Result<Json<serde_json::Value>, Refused> {
+async fn ready(State(process): State<Process>) -> Result<impl IntoResponse, Refused> {
     let reasons = (process.readiness)();
     if reasons.is_empty() {
-        return Ok(Json(json!({ "ready": true })));
+        return Ok((VERSION, Json(json!({ "ready": true }))));
     }
     Err(Refused::from(Code::Unavailable).detail(reasons.join("; ")))
 }

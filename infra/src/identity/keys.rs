@@ -2,6 +2,8 @@
 //!
 //! The first key in the file signs; the others are still believed, so that a key can be replaced
 //! while tokens of the old one live: put the new one in front, take the old one out an hour later.
+//! The public half of every key that was ever in the file stays in a file beside it and is
+//! published for good, marked `receipts_only` once it is out: receipts do not expire.
 
 use std::fmt;
 use std::fs;
@@ -12,6 +14,7 @@ use std::path::Path;
 use jsonwebtoken::jwk::{Jwk, JwkSet, PublicKeyUse, ThumbprintHash};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
 use pem::{EncodeConfig, LineEnding, Pem};
+use serde::{Deserialize, Serialize};
 
 use crate::{fresh, secret_file};
 
@@ -19,6 +22,10 @@ use crate::{fresh, secret_file};
 const PKCS8_HEAD: [u8; 16] =
     [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
 const PEM_TAG: &str = "PRIVATE KEY";
+/// The file of all public halves, beside that of the keys.
+const PUBLISHED_FILE: &str = "published.json";
+/// What marks a key that signs nothing any more.
+const RETIRED: &str = "receipts_only";
 
 /// A key cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -61,7 +68,9 @@ impl KeyRing {
         if fs::metadata(path)?.permissions().mode() & 0o007 != 0 {
             tracing::warn!(path = %path.display(), "others can read the key: chmod 600 it");
         }
-        Self::from_pem(&fs::read(path)?)
+        let mut ring = Self::from_pem(&fs::read(path)?)?;
+        ring.published = keep_published(&path.with_file_name(PUBLISHED_FILE), &ring.published)?;
+        Ok(ring)
     }
 
     /// The keys in this text, the one that signs first.
@@ -79,8 +88,7 @@ impl KeyRing {
     }
 
     fn from_der(keys: impl IntoIterator<Item = Vec<u8>>) -> Result<Self, BadKey> {
-        // Only one provider is compiled in. A second call finds it installed already.
-        _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
+        install_provider();
         let bad = |error: jsonwebtoken::errors::Error| BadKey::Content(error.to_string());
         let mut signing = None;
         let (mut believed, mut published) = (Vec::new(), Vec::new());
@@ -119,6 +127,39 @@ impl KeyRing {
     }
 }
 
+/// Only one provider is compiled in. A second call finds it installed already.
+pub(super) fn install_provider() {
+    _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
+}
+
+/// Adds the public halves of what this file has and the ring has not, and keeps all of them there.
+fn keep_published(path: &Path, published: &str) -> Result<String, BadKey> {
+    let bad = |error: serde_json::Error| BadKey::Content(format!("{}: {error}", path.display()));
+    let kept = match fs::read(path) {
+        Ok(kept) => serde_json::from_slice(&kept).map_err(bad)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Published { keys: Vec::new() },
+        Err(error) => return Err(error.into()),
+    };
+    let mut all: Published = serde_json::from_str(published).map_err(bad)?;
+    for mut key in kept.keys.iter().cloned() {
+        if !all.keys.iter().any(|known| known.get("kid") == key.get("kid")) {
+            key.insert(RETIRED.to_owned(), true.into());
+            all.keys.push(key);
+        }
+    }
+    let text = serde_json::to_string(&all).map_err(bad)?;
+    if kept.keys != all.keys {
+        secret_file::replace(path, text.as_bytes())?;
+    }
+    Ok(text)
+}
+
+/// A JWK Set whose keys may have members that we do not know.
+#[derive(Serialize, Deserialize)]
+struct Published {
+    keys: Vec<serde_json::Map<String, serde_json::Value>>,
+}
+
 fn make_file(path: &Path) -> io::Result<()> {
     let der = [&PKCS8_HEAD[..], &fresh::bytes::<32>()].concat();
     let config = EncodeConfig::new().set_line_ending(LineEnding::LF);
@@ -136,7 +177,7 @@ mod tests {
         let made = KeyRing::open(&path).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(KeyRing::open(&path).unwrap().kid, made.kid);
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no draft is left");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "no draft is left");
         make_file(&path).unwrap();
         assert_eq!(KeyRing::open(&path).unwrap().kid, made.kid, "the first one stays");
         assert!(matches!(KeyRing::open(&path.join("below a file")), Err(BadKey::File(_))));

@@ -10,6 +10,7 @@
 mod keys;
 mod local;
 mod password;
+mod receipt;
 #[cfg(any(test, feature = "suites"))]
 pub mod suite;
 #[cfg(test)]
@@ -18,6 +19,7 @@ mod token;
 
 pub use keys::{BadKey, KeyRing};
 pub use local::{LocalIdentity, LocalParts};
+pub use receipt::{BadReceipt, Notary, Verifier};
 
 use std::fmt::{self, Debug};
 use std::time::Duration;

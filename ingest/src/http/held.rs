@@ -25,7 +25,7 @@ pub(super) async fn release(
     let topics = Topics::of(&allowed.pool)?;
     // The fold remembers which files are held, not what they are.
     let known = state.known.upload(&pool, upload).await.map_err(Error::Tables)?;
-    let file = known.ok_or(Error::NotFound)?;
+    let file = known.ok_or(Error::NotFound)?.file;
     let ask = UploadReleaseRequested { by: caller.account, file, effective_at };
     decide(&state, &topics, &pool, upload, ask.into()).await
 }

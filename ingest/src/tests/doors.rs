@@ -11,14 +11,14 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt};
 use infra::blobs::{self, Blobs, Body, Folder, Multipart, Part, Stale, Stat, Verb};
-use infra::known::{Known, KnownPart, KnownResult};
+use infra::known::{Known, KnownDelivery, KnownPart, KnownResult, KnownUpload};
 use infra::log::{self, Append, Appended, Draft, SqliteLog};
 use infra::views;
 use schemas::digest::Digest;
 use schemas::file::FileRef;
 use schemas::id::{AccountId, ResultId, UploadId};
 use schemas::name::{ObjectKey, PoolName};
-use schemas::time::{Wall, Window};
+use schemas::time::{LogTime, Wall, Window};
 use schemas::topic::{Offset, Topic};
 
 /// What a door does instead of what it is asked.
@@ -188,11 +188,21 @@ pub(super) struct Rows {
     /// Whether they cannot be asked.
     pub(super) away: bool,
     pub(super) uploads: HashMap<UploadId, FileRef>,
+    /// Where their events are.
+    pub(super) offsets: HashMap<UploadId, Offset>,
     pub(super) parts: HashMap<Window, KnownPart>,
     pub(super) results: HashMap<ResultId, (Offset, Digest)>,
+    pub(super) acknowledged: HashMap<(ResultId, AccountId), KnownDelivery>,
     pub(super) claimable: bool,
     /// How often uploads were looked up.
     pub(super) looks: usize,
+}
+
+impl Rows {
+    fn result(&self, result: ResultId) -> Option<KnownResult> {
+        let (seq, sha256) = *self.results.get(&result)?;
+        Some(KnownResult { seq, sha256, at: LogTime::from_millis(super::NOW) })
+    }
 }
 
 impl Tables {
@@ -215,10 +225,11 @@ impl Tables {
 
 #[async_trait]
 impl Known for Tables {
-    async fn upload(&self, _: &PoolName, upload: UploadId) -> views::Result<Option<FileRef>> {
+    async fn upload(&self, _: &PoolName, upload: UploadId) -> views::Result<Option<KnownUpload>> {
         self.ask(|rows| {
             rows.looks += 1;
-            rows.uploads.get(&upload).cloned()
+            let file = rows.uploads.get(&upload).cloned()?;
+            Some(KnownUpload { file, offset: rows.offsets.get(&upload).copied() })
         })
     }
 
@@ -232,8 +243,24 @@ impl Known for Tables {
         result: ResultId,
         _: AccountId,
     ) -> views::Result<Option<KnownResult>> {
-        let known = |(seq, sha256): &(Offset, Digest)| KnownResult { seq: *seq, sha256: *sha256 };
-        self.ask(|rows| rows.results.get(&result).map(known))
+        self.ask(|rows| rows.result(result))
+    }
+
+    async fn published(
+        &self,
+        _: &PoolName,
+        result: ResultId,
+        _: Offset,
+    ) -> views::Result<Option<KnownResult>> {
+        self.ask(|rows| rows.result(result))
+    }
+
+    async fn acknowledged(
+        &self,
+        result: ResultId,
+        member: AccountId,
+    ) -> views::Result<Option<KnownDelivery>> {
+        self.ask(|rows| rows.acknowledged.get(&(result, member)).copied())
     }
 
     async fn claimable(&self, _: &PoolName, _: Offset) -> views::Result<bool> {

@@ -33,11 +33,14 @@ use infra::clock::ManualClock;
 use infra::directory::Directory;
 use infra::http::Access;
 use infra::http::layers::Around;
-use infra::identity::{self, Identity, KeyRing, LocalIdentity, LocalParts, Proof};
+use infra::identity::{
+    self, Identity, KeyRing, LocalIdentity, LocalParts, Notary, Proof, Verifier,
+};
 use infra::kept::{Kept, SqliteKept};
 use infra::log::{Answers, Append, Find, Options, Read, SqliteLog};
 use infra::supervise::{OnError, Stage, Supervisor};
 use infra::telemetry::Metrics;
+use schemas::api::Stated;
 use schemas::event::{Body as EventBody, Event};
 use schemas::id::AccountId;
 use schemas::limit::Limits;
@@ -167,6 +170,7 @@ impl World {
             clock: self.clock.clone(),
             limits,
             upload_key: UploadKey::from_bytes([7; 32]),
+            notary: Notary::new(KeyRing::from_seed([3; 32]).unwrap()),
             metrics: IngestMetrics::new(&metrics),
         });
         let routes = routes(state.clone());
@@ -271,9 +275,21 @@ impl Told {
         (self.status.as_u16(), self.body["code"].as_str().unwrap_or("no code"))
     }
 
+    /// What its receipt says, by the keys that this instance publishes.
+    fn stated(&self, by: &Instance) -> Stated {
+        stated(&self.body["receipt"], by)
+    }
+
     fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
+}
+
+/// What a receipt says, by the keys that an instance publishes.
+fn stated(receipt: &Value, by: &Instance) -> Stated {
+    let mut verifier = Verifier::default();
+    verifier.believe(by.identity.keys().as_bytes()).unwrap();
+    verifier.read(receipt.as_str().expect("a receipt")).unwrap()
 }
 
 fn json_request(method: Method, path: &str, by: &User, body: &Value) -> Request<Body> {

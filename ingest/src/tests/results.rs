@@ -1,9 +1,12 @@
 //! Results of workers, and what members say of those they have.
 
 use http::header::HeaderName;
+use infra::known::KnownDelivery;
+use schemas::api::StatedOf;
 use schemas::digest::Digest;
 use schemas::event::{CloseReason, Delivery};
 use schemas::id::{BatchId, ResultId};
+use schemas::time::LogTime;
 
 use super::doors::Mood;
 use super::work::Shop;
@@ -67,10 +70,17 @@ async fn a_result_is_published_and_a_repeat_is_the_same_result() {
     let body = &told.body;
     assert_eq!((&body["result"], &body["repeated"]), (&json!(result), &false.into()));
     assert_eq!((&body["name"], &body["size_bytes"]), (&"mean.csv".into(), &8.into()));
-    assert!(body["seq"].is_u64());
+    let (stated, batch) = (told.stated(&job.shop.scene.here), job.batch);
+    assert_eq!(stated.of, StatedOf::Result { result, batch, revision: 1 });
+    assert_eq!((&body["seq"], stated.sha256), (&stated.offset.into(), Digest::of(b"a,b\n1,2\n")));
+    assert!(stated.topic.ends_with(".batches"));
+    let row = (stated.offset, stated.sha256);
+    job.shop.scene.world.tables.tell(|rows| _ = rows.results.insert(result, row));
     let again = job.offer(&job.query("&epoch=1"), &[], "a,b\n1,2\n").await;
     assert_eq!((again.status, &again.body["result"]), (StatusCode::OK, &json!(result)));
     assert_eq!((&again.body["repeated"], job.results().await), (&true.into(), 1));
+    assert_eq!(again.body["receipt"], body["receipt"]);
+    assert_eq!(again.body["seq"], body["seq"]);
     let other = job.offer(&job.query("&epoch=1"), &[], "a,b\n3,4\n").await;
     assert_eq!(other.refused(), (409, "result-exists"));
     assert_eq!(job.results().await, 1, "what does not count is not kept");
@@ -140,10 +150,16 @@ async fn a_member_acknowledges_what_it_has() {
     assert_eq!(ack(&scene.sender, b"x").await.refused(), (404, "not-found"));
     scene.world.tables.tell(|rows| _ = rows.results.insert(result, (7, Digest::of(b"x"))));
     let had = ack(&scene.sender, b"x").await;
-    let receipt =
-        |state: &str| json!({ "result": result, "member": scene.sender.account, "state": state });
-    assert_eq!((had.status, had.body), (StatusCode::OK, receipt("acknowledged")));
-    assert_eq!(ack(&scene.sender, b"y").await.body, receipt("failed"));
+    let member = scene.sender.account;
+    assert_eq!((had.status, &had.body["state"]), (StatusCode::OK, &"acknowledged".into()));
+    let stated = had.stated(&scene.here);
+    assert_eq!(stated.of, StatedOf::Delivery { result, member });
+    assert_eq!((stated.offset, stated.sha256), (0, Digest::of(b"x")));
+    assert!(stated.topic.ends_with(".deliveries"));
+    let again = ack(&scene.sender, b"x").await;
+    assert_eq!(again.body, had.body, "and no second event");
+    let failed = json!({ "result": result, "member": member, "state": "failed" });
+    assert_eq!(ack(&scene.sender, b"y").await.body, failed);
     let said: Vec<Delivery> = scene.world.said(&Topic::deliveries(&scene.pool)).await;
     match &said[..] {
         [Delivery::DeliveryAcknowledged(acknowledged), Delivery::DeliveryFailed(failed)] => {
@@ -158,5 +174,13 @@ async fn a_member_acknowledges_what_it_has() {
     assert_eq!(ack(&scene.sender, b"x").await.refused(), (503, "unavailable"));
     scene.world.tables.tell(|rows| rows.away = false);
     scene.here.append.mood(Mood::Refuses, ".deliveries");
-    assert_eq!(ack(&scene.sender, b"x").await.refused(), (503, "unavailable"));
+    assert_eq!(ack(&scene.sender, b"y").await.refused(), (503, "unavailable"));
+    // Another instance has it from the tables, and without them says it once more.
+    let there = scene.world.instance().await;
+    let delivery = KnownDelivery { offset: 0, at: LogTime::from_millis(stated.at.millis()) };
+    scene.world.tables.tell(|rows| _ = rows.acknowledged.insert((result, member), delivery));
+    let later = there.post(&path, &scene.sender, json!({ "sha256": Digest::of(b"x") })).await;
+    assert_eq!(later.body, had.body);
+    let said: Vec<Delivery> = scene.world.said(&Topic::deliveries(&scene.pool)).await;
+    assert_eq!(said.len(), 2);
 }

@@ -203,7 +203,10 @@ async fn a_receipt_tells_what_the_tables_know_of_the_window() {
         "start": "2026-11-21T10:29:30.000Z", "end": "2026-11-21T10:30:30.000Z", "kind": "grid"
     });
     let latest = "2026-11-21T10:31:40.000Z";
-    let expected = json!({ "window": window, "closes_at_latest": latest, "late": false });
+    let closes_at = "2026-11-21T10:30:40.000Z";
+    let expected = json!({
+        "window": window, "closes_at": closes_at, "closes_at_latest": latest, "late": false
+    });
     assert_eq!(landing().await, expected);
     let ask = PolicyAsk { update_every_ms: Some(60_000), ..PolicyAsk::default() };
     let windows = ask.resolve(&Limits::default()).unwrap().windows;

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use infra::known::KnownPart;
-use schemas::api::{Landing, UploadReceipt};
+use schemas::api::{Landing, StatedOf, UploadReceipt};
 use schemas::file::FileRef;
+use schemas::pace;
 use schemas::policy::Policy;
-use schemas::time::{LogTime, Window};
+use schemas::time::{LogTime, Wall, Window};
 
-use super::{Sender, Taken};
+use super::{Landed, Sender, Taken};
+use crate::receipt::Fact;
 use crate::state::State;
 
 /// Longest an answer is kept waiting for what the tables know.
@@ -33,6 +35,7 @@ impl State {
     ) -> Vec<UploadReceipt> {
         let mut parts = Parts::default();
         let mut receipts = Vec::new();
+        let next_upload_after = self.next_upload_after(sender);
         for Taken { landed, repeated } in taken {
             let file = &landed.file;
             let (policy, window) = sender.pool.grouping(file.effective_at);
@@ -48,10 +51,32 @@ impl State {
                 clamped: file.clamped,
                 quarantined: file.quarantined,
                 landing: landing(policy, file, window, part),
+                next_upload_after,
+                receipt: self.upload_receipt(sender, landed),
                 repeated: *repeated,
             });
         }
         receipts
+    }
+
+    /// What is signed of a file whose event's place is known.
+    fn upload_receipt(&self, sender: &Sender, landed: &Landed) -> Option<Box<str>> {
+        let Landed { file, offset } = landed;
+        let fact = Fact {
+            of: StatedOf::Upload { upload: file.upload, client: file.client },
+            sha256: file.sha256,
+            size_bytes: Some(file.size_bytes),
+            topic: &sender.topics.events,
+            offset: (*offset)?,
+            at: Wall::from_millis(file.received_at.millis()),
+        };
+        self.attest(&sender.pool, fact)
+    }
+
+    /// When the sender's next file is best sent.
+    fn next_upload_after(&self, sender: &Sender) -> Wall {
+        let every_ms = sender.policy().update_every_ms;
+        pace::next_upload_after(sender.pool.id, sender.client, every_ms, self.clock.now())
     }
 
     async fn part(&self, sender: &Sender, window: &Window, parts: &mut Parts) -> Option<KnownPart> {
@@ -73,11 +98,12 @@ impl State {
 fn landing(policy: &Policy, file: &FileRef, window: Window, part: Option<KnownPart>) -> Landing {
     let closes_at = window.end.plus(policy.close.grace_ms);
     let held_back_ms = policy.close.minimum.map_or(0, |minimum| minimum.wait_ms);
-    let closes_at_latest =
-        LogTime::from_millis(closes_at.millis()).plus(policy.close.max_wait_ms).plus(held_back_ms);
+    let closes_at = LogTime::from_millis(closes_at.millis());
+    let closes_at_latest = closes_at.plus(policy.close.max_wait_ms).plus(held_back_ms);
     let over = file.received_at.millis() >= closes_at_latest.millis();
     Landing {
         window,
+        closes_at,
         closes_at_latest,
         files_in_window: part.filter(|part| !part.closed).map(|part| part.files),
         late: part.map_or(over, |part| part.closed),

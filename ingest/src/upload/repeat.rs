@@ -10,6 +10,7 @@ use axum::body::Body;
 use infra::faults::{Bug, planted};
 use infra::fresh;
 use infra::http::body::Bounds;
+use infra::known::KnownUpload;
 use infra::views;
 use schemas::id::UploadId;
 use schemas::name::IdempotencyKey;
@@ -83,7 +84,9 @@ impl State {
             retry_after: LOOK_MAX,
         };
         match looked.await.map_err(away).flatten() {
-            Ok(found) => Ok(found.map(|file| Landed { file: file.into(), offset: None })),
+            Ok(found) => {
+                Ok(found.map(|KnownUpload { file, offset }| Landed { file: file.into(), offset }))
+            }
             Err(error) if sender.key.is_young(self.clock.now()) => {
                 tracing::debug!(%error, "a young key is taken without the tables");
                 Ok(None)

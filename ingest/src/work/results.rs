@@ -5,16 +5,18 @@
 
 use axum::body::Body;
 use infra::fresh;
-use schemas::api::ResultReceipt;
+use schemas::api::{ResultReceipt, StatedOf};
 use schemas::digest::Digest;
 use schemas::event::{Derived, ResultOffered, ResultPublished};
 use schemas::id::{BatchId, ResultId};
 use schemas::name::ObjectKey;
+use schemas::time::{LogTime, Wall};
 use schemas::topic::Offset;
 
 use super::Worker;
 use crate::ask::Asked;
 use crate::error::Error;
+use crate::receipt::Fact;
 use crate::state::State;
 use crate::upload::{Declared, Incoming, Rejection, judge_content};
 
@@ -86,6 +88,26 @@ impl State {
         self.settle(worker, event).await
     }
 
+    /// What is signed of a result that is published there.
+    fn result_receipt(
+        &self,
+        worker: &Worker,
+        receipt: &ResultReceipt,
+        seq: Offset,
+        at: LogTime,
+    ) -> Option<Box<str>> {
+        let ResultReceipt { result, batch, revision, .. } = *receipt;
+        let fact = Fact {
+            of: StatedOf::Result { result, batch, revision },
+            sha256: receipt.sha256,
+            size_bytes: Some(receipt.size_bytes),
+            topic: &worker.topics.batches,
+            offset: seq,
+            at: Wall::from_millis(at.millis()),
+        };
+        self.attest(&worker.pool, fact)
+    }
+
     /// Asks the fold about a stored result; what it does not take is removed.
     async fn settle(&self, worker: &Worker, event: ResultOffered) -> Result<Offered, Error> {
         let object = event.object.clone();
@@ -99,6 +121,7 @@ impl State {
             media_type: event.media_type.clone(),
             size_bytes: event.size_bytes,
             sha256: event.sha256,
+            receipt: None,
             repeated: false,
         };
         let (offset, heard) = match self.ask(&worker.topics, event).await {
@@ -112,17 +135,24 @@ impl State {
             }
             Err(other) => return Err(other),
         };
-        match &heard.body {
+        let published = match &heard.body {
             Derived::ResultPublished(ResultPublished { result, supersedes, .. }) => {
                 (receipt.result, receipt.supersedes) = (*result, *supersedes);
-                receipt.seq = Some(heard.offset);
+                Some((heard.offset, heard.at))
             }
             Derived::ResultRefused(refused) => {
                 self.discard(&object).await;
                 let repeats = refused.repeats.ok_or(Error::Offer(refused.reason))?;
                 (receipt.result, receipt.repeated) = (repeats, true);
+                let pool = &worker.pool.pool;
+                let known = self.known.published(pool, repeats, heard.offset + 1).await;
+                known.ok().flatten().map(|known| (known.seq, known.at))
             }
             _ => return Err(Error::Broken("an offer was answered with something else")),
+        };
+        if let Some((seq, at)) = published {
+            receipt.seq = Some(seq);
+            receipt.receipt = self.result_receipt(worker, &receipt, seq, at);
         }
         Ok(Offered::Stands { offset, receipt })
     }

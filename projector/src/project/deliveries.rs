@@ -17,6 +17,7 @@ row! {
     /// A member and a result.
     DeliveryRow in "delivery" (result: ResultId, shard: i64; member: AccountId = Asc, state: i64 = Desc) {
         at: LogTime,
+        offset: u64,
     }
 }
 
@@ -33,13 +34,13 @@ row! {
 pub(crate) const SHARDS: i64 = 16;
 
 /// The shard a member's deliveries lie in.
-fn shard_of_member(member: AccountId) -> i64 {
+pub(crate) fn shard_of_member(member: AccountId) -> i64 {
     i64::from(member.bits().to_be_bytes().last().copied().unwrap_or(0)) % SHARDS
 }
 
 /// The projection.
 pub(super) const PROJECTION: Projection = Projection {
-    view: View { name: "deliveries", version: 1 },
+    view: View { name: "deliveries", version: 2 },
     source: Source::Deliveries,
     tables: &[DeliveryRow::TABLE, MemberDeliveryRow::TABLE],
     fold,
@@ -56,13 +57,16 @@ fn fold(seen: &Seen<'_>, writes: &mut Writes) {
     };
     let (at, state) = (seen.at, state_number(state));
     let shard = shard_of_member(member);
-    writes.upsert(DeliveryRow { result, shard, member, state, at }, seen.stamp_us);
+    writes.upsert(
+        DeliveryRow { result, shard, member, state, at, offset: seen.offset },
+        seen.stamp_us,
+    );
     let (pool, block) = (seen.pool.clone(), block_of(seq));
     let row = MemberDeliveryRow { pool, member, block, seq, state, result, at };
     writes.upsert(row, seen.stamp_us);
 }
 
-fn state_number(state: DeliveryState) -> i64 {
+pub(crate) fn state_number(state: DeliveryState) -> i64 {
     match state {
         DeliveryState::Pending => 0,
         DeliveryState::Failed => 1,

@@ -42,6 +42,7 @@ row! {
         batch: Option<BatchId>,
         revision: Option<u32>,
         held: Option<Box<str>>,
+        event: Option<u64>,
     }
 }
 
@@ -68,7 +69,7 @@ pub(crate) const DISCARDED: &str = "discarded";
 
 /// The projection.
 pub(super) const PROJECTION: Projection = Projection {
-    view: View { name: "files", version: 1 },
+    view: View { name: "files", version: 2 },
     source: Source::Batches,
     tables: &[UploadRow::TABLE, HistoryRow::TABLE, HistoryWeekRow::TABLE, UploadMovedRow::TABLE],
     fold,
@@ -166,6 +167,7 @@ fn history(seen: &Seen<'_>, placed: &FilePlaced, week: i64) -> HistoryRow {
         batch,
         revision,
         held: held.map(|reason| held_text(reason).into()),
+        event: seen.event,
     }
 }
 

@@ -16,7 +16,7 @@ pub use batches::{
     BatchResultRow, BatchRow, BatchWeekRow, ManifestFileRow, PoolBatchRow, RevisionRow,
 };
 pub use deliveries::{DeliveryRow, MemberDeliveryRow};
-pub(crate) use deliveries::{SHARDS as DELIVERY_SHARDS, state_of};
+pub(crate) use deliveries::{SHARDS as DELIVERY_SHARDS, shard_of_member, state_number, state_of};
 pub(crate) use files::{DISCARDED, held_reason};
 pub use files::{HistoryRow, HistoryWeekRow, UploadMovedRow, UploadRow};
 pub(crate) use members::role_set;
@@ -63,6 +63,8 @@ pub struct Seen<'a> {
     pub offset: Offset,
     /// When it was appended.
     pub at: LogTime,
+    /// The event it follows from, where it is in `.batches`.
+    pub event: Option<Offset>,
     /// The stamp of its writes: microseconds of the log's clock, different for every record.
     pub stamp_us: i64,
     /// What it says.
@@ -135,7 +137,8 @@ mod tests {
             };
             for (offset, said) in (0..).zip(said) {
                 let at = LogTime::from_millis(5);
-                let seen = Seen { pool: &pool, offset, at, stamp_us: 5_000, said };
+                let event = Some(3);
+                let seen = Seen { pool: &pool, offset, at, event, stamp_us: 5_000, said };
                 (projection.fold)(&seen, &mut writes);
             }
             let mut written = BTreeSet::new();

@@ -243,6 +243,7 @@ fn view(row: HistoryRow, out: &HashMap<BatchId, Out>) -> UploadView {
         late: row.late,
         batch: row.batch,
         revision: row.revision,
+        offset: row.event,
         held_because,
     }
 }

@@ -7,6 +7,7 @@ mod batch;
 mod notice;
 mod pool;
 mod query;
+mod receipt;
 mod result;
 mod upload;
 
@@ -23,6 +24,7 @@ pub use query::{
     DeliveriesQuery, EarlierQuery, ManifestQuery, OfferQuery, OnInvalid, PageQuery, ResultsQuery,
     TokenForm, UpdateQuery, UploadQuery, ValidateQuery,
 };
+pub use receipt::{RECEIPT_TYPE, Stated, StatedOf};
 pub use result::{
     Acknowledge, DeliveriesView, DeliveryState, DeliveryView, Receipt, ResultReceipt, ResultView,
 };

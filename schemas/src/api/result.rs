@@ -61,6 +61,10 @@ pub struct ResultReceipt {
     pub size_bytes: u64,
     /// Digest of its bytes.
     pub sha256: Digest,
+    /// Says the same in a form that can be shown to anyone: a JWS that `sluice receipt verify`
+    /// checks. Left out when the tables could not tell where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<Box<str>>,
     /// Whether this is the answer to a repeat.
     pub repeated: bool,
 }
@@ -82,6 +86,10 @@ pub struct Receipt {
     pub member: AccountId,
     /// What was recorded: acknowledged, or failed for a wrong digest.
     pub state: DeliveryState,
+    /// Says that it is acknowledged in a form that can be shown to anyone: a JWS that
+    /// `sluice receipt verify` checks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<Box<str>>,
 }
 
 /// How far a result has come to a member.

@@ -7,13 +7,16 @@ use crate::digest::Digest;
 use crate::event::HeldReason;
 use crate::id::{AccountId, BatchId, UpdateId, UploadId};
 use crate::name::{FileName, IdempotencyKey, MediaType};
-use crate::time::{EffectiveAt, LogTime, ObservedAt, ReceivedAt, SentAt, Window};
+use crate::time::{EffectiveAt, LogTime, ObservedAt, ReceivedAt, SentAt, Wall, Window};
 
 /// Where a file will land, as far as was known when it was received; history says where it did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Landing {
     /// The window its effective time falls in.
     pub window: Window,
+    /// The window's end and the pool's grace: it closes then, if the clients' files have come so
+    /// far; a count, a quorum or an admin may close it earlier.
+    pub closes_at: LogTime,
     /// By then the window closes, whoever is missing.
     pub closes_at_latest: LogTime,
     /// Files in the window's open part, as far as the tables knew.
@@ -46,6 +49,13 @@ pub struct UploadReceipt {
     pub quarantined: bool,
     /// Where it will land.
     pub landing: Landing,
+    /// When this client's next file is best sent, so that the pool's clients spread themselves
+    /// over `update_every`. Advice: nothing is refused for coming earlier or later.
+    pub next_upload_after: Wall,
+    /// Says the same in a form that can be shown to anyone: a JWS that `sluice receipt verify`
+    /// checks. Left out when the tables could not tell where its event is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<Box<str>>,
     /// Whether this is the answer to a retry of an upload we had.
     pub repeated: bool,
 }
@@ -160,6 +170,9 @@ pub struct UploadView {
     /// The first revision it is in, or will be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<u32>,
+    /// The place of its event in the pool's events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offset: Option<u64>,
     /// Why it is held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_because: Option<HeldReason>,

@@ -127,7 +127,7 @@ fn print(session: &Session, file: &Path, receipt: &UploadReceipt) -> anyhow::Res
 
 /// Where a file will be, in words.
 fn where_to(receipt: &UploadReceipt) -> String {
-    let Landing { window, closes_at_latest, files_in_window, late } = &receipt.landing;
+    let Landing { window, closes_at, closes_at_latest, files_in_window, late } = &receipt.landing;
     if receipt.quarantined {
         return "held for an admin: its time is too far ahead".to_owned();
     }
@@ -138,10 +138,12 @@ fn where_to(receipt: &UploadReceipt) -> String {
             format!("late for the window {start} to {end}: it goes into a later revision{repeated}")
         }
         (false, Some(files)) => format!(
-            "in the window {start} to {end}, one of {files} files, closes by {closes_at_latest}{repeated}"
+            "in the window {start} to {end}, one of {files} files, closes at {closes_at}, by {closes_at_latest} at the latest{repeated}"
         ),
         (false, None) => {
-            format!("in the window {start} to {end}, closes by {closes_at_latest}{repeated}")
+            format!(
+                "in the window {start} to {end}, closes at {closes_at}, by {closes_at_latest} at the latest{repeated}"
+            )
         }
     }
 }

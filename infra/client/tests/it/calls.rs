@@ -25,8 +25,10 @@ fn receipt(repeated: bool) -> serde_json::Value {
         "upload": ID, "idempotency_key": "k", "size_bytes": 5, "repeated": repeated,
         "sha256": schemas::digest::Digest::of(b"hello"), "media_type": "text/csv",
         "received_at": at, "effective_at": at, "clamped": false, "quarantined": false,
+            "next_upload_after": at,
         "landing": {
-            "window": {"start": at, "end": at, "kind": "grid"}, "closes_at_latest": at,
+            "window": {"start": at, "end": at, "kind": "grid"},
+            "closes_at": at, "closes_at_latest": at,
             "late": false,
         },
     })

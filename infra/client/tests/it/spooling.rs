@@ -40,8 +40,10 @@ fn receipt(asked: &Asked, skipped: &[usize]) -> Response {
             "upload": ID, "idempotency_key": "k", "size_bytes": item.size_bytes,
             "sha256": item.sha256, "media_type": "text/plain", "repeated": false,
             "received_at": at, "effective_at": at, "clamped": false, "quarantined": false,
+            "next_upload_after": at,
             "landing": {
-                "window": {"start": at, "end": at, "kind": "grid"}, "closes_at_latest": at,
+                "window": {"start": at, "end": at, "kind": "grid"},
+            "closes_at": at, "closes_at_latest": at,
                 "late": false,
             },
         })

@@ -60,16 +60,13 @@ struct Gathering<'a> {
     /// Whether its files may have come before.
     again: bool,
     /// What will be said of its good files, and which of them were said before.
-    files: Vec<(Arc<FileRef>, Repeated)>,
+    files: Vec<Taken>,
     references: References,
     faults: Vec<FieldError>,
     /// What was stored by this request.
     stored: Vec<ObjectKey>,
     stored_at: StoredAt,
 }
-
-/// Whether a file is in the log already.
-type Repeated = bool;
 
 /// What became of a file that is good.
 enum Judged {
@@ -101,13 +98,13 @@ impl<'a> Gathering<'a> {
     }
 
     fn take(&mut self, judged: Judged) -> Result<(), Error> {
-        let (file, repeated) = match judged {
-            Judged::New(file) => (Arc::new(file), false),
-            Judged::Known(landed) => (landed.file, true),
+        let (landed, repeated) = match judged {
+            Judged::New(file) => (Landed { file: Arc::new(file), offset: None }, false),
+            Judged::Known(landed) => (landed, true),
             Judged::Unused => return Ok(()),
         };
-        self.references.add(&file)?;
-        self.files.push((file, repeated));
+        self.references.add(&landed.file)?;
+        self.files.push(Taken { landed, repeated });
         Ok(())
     }
 }
@@ -250,21 +247,21 @@ impl State {
             self.metrics.repeats.inc();
             None
         } else {
-            let items = files.iter().map(|(file, _)| FileRef::clone(file)).collect();
+            let items = files.iter().map(|taken| FileRef::clone(&taken.landed.file)).collect();
             let client = ask.sender.client;
             let event = UpdateReceived { update, client, items, stored_at };
             let offset = self.append(&ask.sender.topics.events, event, &stored).await?;
             self.metrics.updates.inc();
             Some(offset)
         };
-        let items = files.into_iter().map(|(file, repeated)| {
-            let landed = Landed { file, offset };
-            if !repeated {
+        let items = files.into_iter().map(|mut taken| {
+            if !taken.repeated {
+                taken.landed.offset = offset;
                 self.metrics.files.inc();
-                self.metrics.bytes.inc_by(landed.file.size_bytes);
-                self.flights.land(landed.clone());
+                self.metrics.bytes.inc_by(taken.landed.file.size_bytes);
+                self.flights.land(taken.landed.clone());
             }
-            Taken { landed, repeated }
+            taken
         });
         Ok(TakenUpdate { update, items: items.collect(), skipped, repeated, offset })
     }
