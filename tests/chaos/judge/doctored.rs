@@ -41,6 +41,7 @@ fn batched(file: &FileRef, closed: &Closed) -> UploadView {
         batch: Some(closed.batch),
         revision: Some(1),
         held_because: None,
+        offset: None,
     }
 }
 
