@@ -10,7 +10,9 @@ mod query;
 mod result;
 mod upload;
 
-pub use account::{Credentials, SignUp, SignedIn, TokenAnswer, Validated};
+pub use account::{
+    ClientSecret, ClientView, Credentials, MakeClient, SignUp, SignedIn, TokenAnswer, Validated,
+};
 pub use batch::{
     BatchFile, BatchView, Claim, Fail, Lease, LeaseView, ManifestView, Renew, RevisionView,
 };
