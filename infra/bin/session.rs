@@ -244,6 +244,7 @@ mod tests {
             role: "user".into(),
             access_token: "secret".into(),
             expires_in: 3_600,
+            refresh_token: None,
         };
         let there = session(folder.path(), Some("http://a:1"));
         there.keep(&there.stranger().unwrap(), &signed_in).unwrap();

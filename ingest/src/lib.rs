@@ -24,5 +24,5 @@ mod tests;
 pub use error::Error;
 pub use http::routes;
 pub use metrics::IngestMetrics;
-pub use state::{Parts, State};
+pub use state::{Parts, SignUps, State};
 pub use upload::{Rejection, UploadKey};

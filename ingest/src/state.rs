@@ -18,6 +18,18 @@ use crate::receipt::Acknowledged;
 use crate::upload::{Flights, UploadKey};
 use crate::work::{Desks, Renewals};
 
+/// Who may make an account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SignUps {
+    /// Anyone.
+    #[default]
+    Open,
+    /// Whoever has a pool's join token, which makes it in one call.
+    Invite,
+    /// Nobody over HTTP, but for API clients of those who have one.
+    Closed,
+}
+
 /// What ingest is made of.
 #[derive(Debug)]
 pub struct Parts {
@@ -33,6 +45,8 @@ pub struct Parts {
     pub known: Arc<dyn Known>,
     /// What is stamped on events.
     pub clock: Arc<dyn Clock>,
+    /// Who may make an account.
+    pub sign_ups: SignUps,
     /// How much a request may bring.
     pub limits: Arc<Limits>,
     /// What upload ids are made with.
@@ -52,6 +66,7 @@ pub struct State {
     pub(crate) access: Access,
     pub(crate) known: Arc<dyn Known>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) sign_ups: SignUps,
     pub(crate) limits: Arc<Limits>,
     pub(crate) upload_key: Arc<UploadKey>,
     pub(crate) metrics: Arc<IngestMetrics>,
@@ -72,6 +87,7 @@ impl State {
             access: parts.access,
             known: parts.known,
             clock: parts.clock,
+            sign_ups: parts.sign_ups,
             limits: parts.limits,
             upload_key: Arc::new(parts.upload_key),
             metrics: Arc::new(parts.metrics),

@@ -57,6 +57,12 @@ limits! {
     period_ms_max: 2_678_400_000;
     /// Life of an access token.
     token_ms: 3_600_000;
+    /// Life of a refresh token that is not used: 30 days.
+    refresh_ms: 2_592_000_000;
+    /// Sessions of one account that can be refreshed; beyond it those that would end first end.
+    sessions_max: 100;
+    /// API clients of one account.
+    clients_max: 100;
     /// Longest a request waits for the answer of the fold before it gets 202.
     answer_ms_max: 5_000;
     /// Longest a claim may wait for a batch.

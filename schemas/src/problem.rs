@@ -66,6 +66,10 @@ codes! {
         "Ask an owner or admin of the pool for the role; docs/api.md has the table.";
     MemberSuspended "member-suspended" 403 "your membership of this pool is suspended",
         "Ask an owner or admin of the pool. What waits for you stays.";
+    AccountDisabled "account-disabled" 403 "the account is disabled",
+        "Ask the operator of the installation.";
+    SignUpClosed "sign-up-closed" 403 "nobody may sign up here like this",
+        "Ask an admin of a pool for a join token and redeem it as a device, or ask the operator.";
     WrongUser "wrong-user" 403 "the token is another user's",
         "Ask about the user the token was issued to.";
     NotFound "not-found" 404 "there is no such thing, or you may not know of it",

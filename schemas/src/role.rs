@@ -128,6 +128,8 @@ pub enum Act {
     Anyone,
     /// Anyone signed in, on what is their own.
     SignedIn,
+    /// Run the installation: its accounts.
+    Platform,
     /// Make a pool.
     CreatePool,
     /// Use a join token; whoever holds one may.

@@ -50,6 +50,7 @@ impl Route {
             let who = match self.act {
                 Act::Anyone => "anyone",
                 Act::JoinDevice => "whoever has a join token",
+                Act::Platform => "platform admin",
                 _ => "anyone signed in",
             };
             return vec![who.to_owned()];
@@ -93,6 +94,13 @@ routes! {
     VALIDATE = Write Get "/auth/validate" SignedIn "Says whether the token is good for a user, and the user's role.";
     TOKEN = Write Post "/auth/token" Anyone "Gives an access token (OAuth 2.0, RFC 6749, section 4.3).";
     KEYS = Write Get "/.well-known/jwks.json" Anyone "The keys that access tokens are signed with (RFC 7517).";
+
+    MAKE_CLIENT = Write Post "/v1/clients" SignedIn "Makes an API client, an account for a service; its secret is shown this once.";
+    LIST_CLIENTS = Read Get "/v1/clients" SignedIn "The caller's API clients.";
+    RENEW_CLIENT = Write Post "/v1/clients/{client}/secret" SignedIn "Gives one of the caller's API clients another secret; the one before is dead.";
+    REVOKE_CLIENT = Write Delete "/v1/clients/{client}" SignedIn "Disables one of the caller's API clients for good: its tokens are dead everywhere within a second.";
+    DISABLE_ACCOUNT = Write Post "/v1/accounts/{account}/disable" Platform "Disables an account and its API clients: their tokens are dead everywhere within a second.";
+    ENABLE_ACCOUNT = Write Post "/v1/accounts/{account}/enable" Platform "Has a disabled account be like any other.";
 
     CREATE_POOL = Write Post "/v1/pools" CreatePool "Makes a pool; its maker is its owner.";
     LIST_POOLS = Read Get "/v1/pools" SignedIn "The pools the caller is in.";

@@ -13,7 +13,7 @@ use super::world::{MEMBERS, World};
 const TABLE: &str = include_str!("authorization.txt");
 
 /// The columns of the table.
-const PEOPLE: [&str; 13] = [
+const PEOPLE: [&str; 14] = [
     "nobody",
     "stranger",
     "platform",
@@ -27,6 +27,7 @@ const PEOPLE: [&str; 13] = [
     "removed",
     "suspended",
     "device",
+    "service",
 ];
 
 const JSON: &str = "application/json";
@@ -39,6 +40,7 @@ const SENT: &[(Route, &str, &str, &str)] = &[
     (route::LOG_IN, "", JSON, r#"{"password":"a long password"}"#),
     (route::VALIDATE, "?user_id=$out", "", ""),
     (route::TOKEN, "", "application/x-www-form-urlencoded", "grant_type=none"),
+    (route::MAKE_CLIENT, "", JSON, r#"{"name":"owner"}"#),
     (route::CREATE_POOL, "", JSON, r#"{"name":"elsewhere"}"#),
     (route::CHANGE_POLICY, "", JSON, "{}"),
     (route::CLOSE_WINDOW, "", JSON, r#"{"at":"1970-01-01T00:00:00Z"}"#),
@@ -208,6 +210,7 @@ fn the_table_says_what_the_roles_say() {
             let role = MEMBERS.iter().find(|(name, _)| *name == who).map(|(_, role)| *role);
             let role = role.or((who == "owner").then_some("owner"));
             let role = role.or((who == "device").then_some("contributor"));
+            let role = role.or((who == "service").then_some("processor"));
             let roles = role.map(|role| RoleSet::of(&[role.parse::<Role>().unwrap()]));
             let expected: &[char] = match judge(route.act, roles, who == "platform") {
                 _ if who == "nobody" => &['-'],

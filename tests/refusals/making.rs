@@ -176,6 +176,7 @@ impl World {
         assert_eq!(joined["roles"], json!(["contributor"]));
         assert_eq!(joined["password"].as_str().map(str::len), Some(43), "shown this once");
         self.signed_in("device", &joined);
+        self.service();
         let listener = r#"{"roles":["listener"]}"#;
         let issued = self.done("owner", "POST /v1/pools/$csv/join-tokens", listener);
         self.know("revoked_token", issued["token"].as_str().unwrap());
@@ -189,6 +190,8 @@ impl World {
             self.done("owner", &format!("PUT /v1/pools/$attic/members/${name}"), &body);
         }
         self.done("owner", "PUT /v1/pools/$attic/members/$device", r#"{"roles":["contributor"]}"#);
+        let processor = r#"{"roles":["processor"]}"#;
+        self.done("owner", "PUT /v1/pools/$attic/members/$service", processor);
         let issued = self.done("owner", "POST /v1/pools/$attic/join-tokens", listener);
         self.know("attic_token", issued["token"].as_str().unwrap());
         for pool in ["pool", "attic"] {
@@ -197,6 +200,30 @@ impl World {
         }
         self.done("owner", "POST /v1/pools/$csv/pause", "");
         self.done("owner", "POST /v1/pools/$attic/archive", r#"{"open_windows":"cancel"}"#);
+    }
+
+    /// API clients of the owner: a processor of the pool, and one that was revoked. An account that
+    /// is disabled.
+    fn service(&mut self) {
+        for name in ["service", "revoked-service"] {
+            let body = json!({ "name": name }).to_string();
+            let made = self.done("owner", "POST /v1/clients", &body);
+            let text = |field: &str| made[field].as_str().unwrap().to_owned();
+            self.know(&name.replace('-', "_"), &text("client_id"));
+            self.know(&format!("{}_secret", name.replace('-', "_")), &text("client_secret"));
+        }
+        let form = "content-type: application/x-www-form-urlencoded\r\n";
+        let body = "grant_type=client_credentials&client_id=$service&client_secret=$service_secret";
+        let token = self.done_with("nobody", "POST /auth/token", form, body);
+        let token = token["access_token"].as_str().unwrap().to_owned();
+        self.tokens.insert("service".to_owned(), token);
+        let processor = r#"{"roles":["processor"]}"#;
+        self.done("owner", "PUT /v1/pools/$pool/members/$service", processor);
+        self.done("owner", "DELETE /v1/clients/$revoked_service", "");
+        self.sign_up("disabled");
+        self.done("platform", "POST /v1/accounts/$disabled/disable", "");
+        let token = self.tokens["disabled"].clone();
+        self.know("disabled_token", &token);
     }
 
     /// Tokens as a thief would make them of one of ours.

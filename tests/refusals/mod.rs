@@ -24,6 +24,7 @@ const CASES_MIN: usize = 60;
 const ELSEWHERE: &[(Code, &str)] = &[
     (Code::AccountsFull, "infra/src/identity: full, no case could sign up"),
     (Code::MembersFull, "batcher/src/fold: takes a hundred thousand members"),
+    (Code::SignUpClosed, "ingest/src/tests/accounts: only where the operator says so"),
     (Code::TokensFull, "batcher/src/fold: takes ten thousand tokens"),
     (Code::RateLimited, "infra/src/http/tests: takes two hundred, and the cases are more"),
     (Code::UploadInProgress, "below: takes two at once"),

@@ -1,6 +1,7 @@
 //! Stories: what people do with Sluice, each program of theirs a process of its own.
 
 mod digits;
+mod ends;
 mod person;
 mod photos;
 mod sheet;

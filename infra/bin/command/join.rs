@@ -50,6 +50,7 @@ async fn join_device(pool: &PoolName, token: &str, session: &Session) -> anyhow:
         role: "user".to_owned(),
         access_token: joined.access_token,
         expires_in: joined.expires_in,
+        refresh_token: joined.refresh_token,
     };
     session.keep(&client, &signed_in)?;
     let password = joined.password.unwrap_or_default();

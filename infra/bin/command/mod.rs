@@ -1,5 +1,6 @@
 //! The commands that call a server: each parses, calls and prints in its own file.
 
+mod account;
 mod batches;
 mod deliveries;
 mod doctor;
@@ -10,6 +11,7 @@ mod login;
 mod logout;
 mod pool;
 mod push;
+mod service;
 mod signup;
 mod work;
 
@@ -24,6 +26,8 @@ pub(crate) enum ClientCommand {
     Login(login::LoginArgs),
     Logout(logout::LogoutArgs),
     Pool(pool::PoolArgs),
+    Service(service::ServiceArgs),
+    Account(account::AccountArgs),
     Join(join::JoinArgs),
     Push(push::PushArgs),
     Listen(listen::ListenArgs),
@@ -56,6 +60,8 @@ impl ClientCommand {
             Self::Signup(args) => signup::run(args, session).await,
             Self::Login(args) => login::run(args, session).await,
             Self::Logout(args) => logout::run(args, session).await,
+            Self::Service(args) => service::run(args, session).await,
+            Self::Account(args) => account::run(args, session).await,
             Self::Pool(args) => pool::run(args, session).await,
             Self::Join(args) => join::run(args, session).await,
             Self::Push(args) => push::run(args, session).await,

@@ -21,7 +21,7 @@ use infra::telemetry::{LogForm, start_log};
 use infra::{fresh, secret_file};
 
 use crate::outcome::{Done, Misused};
-use crate::up::{self, UpArgs};
+use crate::up::{self, SignUps, UpArgs};
 use tell::{Teller, by_hand, title};
 use troupe::Troupe;
 
@@ -123,6 +123,7 @@ fn up_args(args: &DemoArgs, password: &str) -> UpArgs {
         data: args.data.clone(),
         listen: args.listen,
         insecure: false,
+        sign_ups: SignUps::Open,
         log: None,
         // Nobody wants to watch for the minute that a window takes at least elsewhere.
         // All of the troupe have one address.

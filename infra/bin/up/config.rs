@@ -20,6 +20,9 @@ pub(crate) struct UpArgs {
     /// Listen on an address that other machines reach, without TLS
     #[arg(long)]
     pub(crate) insecure: bool,
+    /// Who may sign up: anyone, whoever has a pool's join token (as a device), or nobody
+    #[arg(long, env = "SLUICE_SIGN_UPS", value_enum, default_value_t)]
+    pub(crate) sign_ups: SignUps,
     /// The log: a file in the data folder, or kafka://HOST:PORT[,HOST:PORT…]
     #[arg(long, env = "SLUICE_LOG", value_name = "URL")]
     pub(crate) log: Option<String>,
@@ -46,6 +49,28 @@ pub(crate) struct UpArgs {
     /// Faults to arm, in builds that have them
     #[arg(long, env = "SLUICE_FAULTS", hide = true, default_value = "")]
     pub(crate) faults: String,
+}
+
+/// Who may make an account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum SignUps {
+    /// Anyone
+    #[default]
+    Open,
+    /// Whoever has a pool's join token
+    Invite,
+    /// Nobody
+    Closed,
+}
+
+impl From<SignUps> for ingest::SignUps {
+    fn from(said: SignUps) -> Self {
+        match said {
+            SignUps::Open => Self::Open,
+            SignUps::Invite => Self::Invite,
+            SignUps::Closed => Self::Closed,
+        }
+    }
 }
 
 /// Where the log is.

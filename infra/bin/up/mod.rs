@@ -23,7 +23,7 @@ use schemas::limit::Limits;
 use schemas::topic::Topic;
 
 use config::Resolved;
-pub(crate) use config::{LogUrl, UpArgs};
+pub(crate) use config::{LogUrl, SignUps, UpArgs};
 pub(crate) use doors::{Doors, open_log_to_read};
 
 /// What runs.
@@ -134,6 +134,7 @@ impl Ground {
             access: access.clone(),
             known: Arc::new(known),
             clock: Arc::clone(&self.clock),
+            sign_ups: args.sign_ups.into(),
             limits: Arc::clone(&self.limits),
             notary: Notary::new(KeyRing::open(&args.data.join(keys::TOKEN_KEYS))?),
             upload_key: keys::upload_key(&args.data.join("keys/upload.key"))?,

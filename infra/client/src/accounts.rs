@@ -1,6 +1,8 @@
 //! Calls about accounts and sessions.
 
-use schemas::api::{Credentials, SignUp, SignedIn, Validated};
+use schemas::api::{
+    ClientSecret, ClientView, Credentials, MakeClient, Page, SignUp, SignedIn, Validated,
+};
 use schemas::id::AccountId;
 use schemas::name::UserName;
 use schemas::route;
@@ -30,6 +32,37 @@ impl Client {
     /// The server's public keys, those that sign nothing any more among them, as a JWK Set.
     pub async fn keys(&self) -> Result<serde_json::Value> {
         self.call(route::KEYS, &[]).answer().await
+    }
+
+    /// Makes an API client. Not repeated when its outcome is unknown: its secret would be lost.
+    pub async fn make_client(&self, name: &UserName) -> Result<ClientSecret> {
+        let body = MakeClient { name: name.clone() };
+        self.call(route::MAKE_CLIENT, &[]).json(&body).answer().await
+    }
+
+    /// The caller's API clients.
+    pub async fn api_clients(&self) -> Result<Page<ClientView>> {
+        self.call(route::LIST_CLIENTS, &[]).answer().await
+    }
+
+    /// Gives an API client another secret. Not repeated when its outcome is unknown.
+    pub async fn renew_client(&self, client: AccountId) -> Result<ClientSecret> {
+        self.call(route::RENEW_CLIENT, &[&client]).answer().await
+    }
+
+    /// Disables an API client for good.
+    pub async fn revoke_client(&self, client: AccountId) -> Result<()> {
+        self.call(route::REVOKE_CLIENT, &[&client]).done().await
+    }
+
+    /// Disables an account and its API clients.
+    pub async fn disable_account(&self, account: AccountId) -> Result<()> {
+        self.call(route::DISABLE_ACCOUNT, &[&account]).done().await
+    }
+
+    /// Has a disabled account be like any other.
+    pub async fn enable_account(&self, account: AccountId) -> Result<()> {
+        self.call(route::ENABLE_ACCOUNT, &[&account]).done().await
     }
 
     /// Whether the token is good for this user, and the user's role.

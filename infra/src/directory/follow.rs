@@ -258,7 +258,7 @@ mod tests {
         async fn account(&self, bits: u128) {
             let account = AccountId::from_bits(bits);
             let name = format!("a{bits}").parse().unwrap();
-            self.append(AccountCreated { account, name, platform_admin: false }).await;
+            self.append(AccountCreated { account, name, platform_admin: false, owner: None }).await;
         }
 
         async fn until_ready(&self) {

@@ -206,6 +206,11 @@ impl Directory {
         self.read(|fold| fold.pools_of(account).cloned().collect())
     }
 
+    /// Whether an account, or the owner of an API client, is disabled.
+    pub fn is_disabled(&self, account: AccountId) -> bool {
+        self.read(|fold| fold.is_disabled(account))
+    }
+
     /// Whether a session has been signed out.
     pub fn is_revoked(&self, session: SessionId) -> bool {
         self.read(|fold| fold.is_revoked(session))

@@ -125,6 +125,7 @@ impl From<identity::Error> for Refused {
             identity::Error::NameTaken => Code::NameTaken.into(),
             identity::Error::WeakPassword => Code::WeakPassword.into(),
             identity::Error::Full => Code::AccountsFull.into(),
+            identity::Error::Disabled => Code::AccountDisabled.into(),
             identity::Error::InvalidCredentials => Code::InvalidCredentials.into(),
             identity::Error::InvalidToken => Code::InvalidToken.into(),
             identity::Error::Busy => Code::TooBusy.into(),

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use schemas::event::{AccountCreated, Directory as Record, SessionRevoked};
+use schemas::event::{
+    AccountCreated, AccountDisabled, AccountEnabled, Directory as Record, SessionRevoked,
+};
 use schemas::id::{AccountId, SessionId};
 use schemas::limit::Limits;
 use schemas::name::UserName;
@@ -13,8 +15,10 @@ use schemas::time::Wall;
 use schemas::topic::Topic;
 
 use super::password::{Passwords, check_strength};
+use super::refresh::{self, Redeemed, RefreshRow, Refreshes};
+use super::services::ClientRow;
 use super::token::{Said, Tokens};
-use super::{Caller, Error, Identity, KeyRing, Proof, Result, Secret, Token};
+use super::{Caller, Error, Identity, KeyRing, Proof, Result, Secret, Standing, Token};
 use crate::clock::Clock;
 use crate::directory::{Directory, Fold, draft, said};
 use crate::fresh;
@@ -31,7 +35,7 @@ crate::row! {
     /// An account by its name: the one conditional insert there is makes the name unique.
     AccountByName in "account_by_name" (name: UserName) {
         account: AccountId,
-        /// The password's hash, as a PHC string.
+        /// The password's hash, as a PHC string; of an API client, whose it is.
         password: String,
         platform_admin: bool,
         created_at: Wall,
@@ -60,11 +64,14 @@ pub struct LocalParts {
 /// The identity that Sluice keeps itself.
 #[derive(Debug)]
 pub struct LocalIdentity {
-    kept: Arc<dyn Kept>,
+    pub(super) kept: Arc<dyn Kept>,
     log: Arc<dyn Append>,
-    directory: Arc<Directory>,
-    clock: Arc<dyn Clock>,
+    pub(super) directory: Arc<Directory>,
+    pub(super) clock: Arc<dyn Clock>,
     tokens: Tokens,
+    refreshes: Refreshes,
+    pub(super) token_ms: u64,
+    pub(super) clients_max: u64,
     passwords: Passwords,
     accounts_max: u64,
     shown_max: Duration,
@@ -73,12 +80,15 @@ pub struct LocalIdentity {
 impl LocalIdentity {
     /// Opens it, making its table unless it is there.
     pub async fn open(parts: LocalParts, limits: &Limits) -> Result<Arc<Self>> {
-        parts.kept.create(&[AccountByName::TABLE]).await?;
+        parts.kept.create(&[AccountByName::TABLE, RefreshRow::TABLE, ClientRow::TABLE]).await?;
         let checks_max = limits.password_checks_max;
         let passwords = tokio::task::spawn_blocking(move || Passwords::new(checks_max)).await;
         let passwords = passwords.map_err(|error| Error::Internal(error.to_string()))??;
         Ok(Arc::new(Self {
             tokens: Tokens::new(parts.keys, parts.issuer, parts.audience, limits.token_ms),
+            refreshes: Refreshes::new(Arc::clone(&parts.kept), limits),
+            token_ms: limits.token_ms,
+            clients_max: limits.clients_max,
             kept: parts.kept,
             log: parts.log,
             directory: parts.directory,
@@ -102,7 +112,7 @@ impl LocalIdentity {
         let password = password.unwrap_or_else(random_password);
         let name: UserName = ADMIN.parse().map_err(|_| Error::Internal(ADMIN.into()))?;
         let (row, new) = self.claim(name, &password, true).await?;
-        self.list(&row).await?;
+        self.list(&row, None).await?;
         Ok(Some(password).filter(|_| new && random))
     }
 
@@ -129,14 +139,20 @@ impl LocalIdentity {
         platform_admin: bool,
     ) -> Result<(AccountByName, bool)> {
         check_strength(password)?;
+        let password = self.passwords.hash(password.clone()).await?;
+        self.claim_with(name, password, platform_admin).await
+    }
+
+    /// The same, with the text that is kept in place of a password's hash.
+    pub(super) async fn claim_with(
+        &self,
+        name: UserName,
+        password: String,
+        platform_admin: bool,
+    ) -> Result<(AccountByName, bool)> {
         let created_at = self.clock.now();
-        let row = AccountByName {
-            account: AccountId::from_uuid(fresh::uuid(created_at)),
-            password: self.passwords.hash(password.clone()).await?,
-            name,
-            platform_admin,
-            created_at,
-        };
+        let account = AccountId::from_uuid(fresh::uuid(created_at));
+        let row = AccountByName { account, password, name, platform_admin, created_at };
         if self.kept.insert_new(Cells::of(row.clone())).await? {
             return Ok((row, true));
         }
@@ -146,7 +162,7 @@ impl LocalIdentity {
 
     /// Says that the account exists, unless that was said: the process may have died between the
     /// row and the record.
-    async fn list(&self, row: &AccountByName) -> Result<()> {
+    pub(super) async fn list(&self, row: &AccountByName, owner: Option<AccountId>) -> Result<()> {
         let account = row.account;
         let is_listed = |fold: &Fold| fold.account(account).is_some();
         if !self.directory.read(is_listed) {
@@ -156,16 +172,83 @@ impl LocalIdentity {
             return Ok(());
         }
         let (name, platform_admin) = (row.name.clone(), row.platform_admin);
-        self.say(AccountCreated { account, name, platform_admin }).await?;
+        self.say(AccountCreated { account, name, platform_admin, owner }).await?;
         // Said and durable: whether this instance has heard it yet makes no difference to that.
         _ = self.directory.wait_for(is_listed, self.shown_max).await;
         Ok(())
     }
 
-    async fn say(&self, body: impl Into<Record>) -> Result<()> {
+    pub(super) async fn say(&self, body: impl Into<Record>) -> Result<()> {
         let draft = draft(body, said(SOURCE, self.clock.now()));
         self.log.append(&Topic::directory(), vec![draft]).await?;
         Ok(())
+    }
+
+    async fn by_password(&self, name: UserName, password: Secret) -> Result<Token> {
+        let row = self.find(&name).await?;
+        // What is kept of an API client is no hash: no password is right for it.
+        let hash = row.as_ref().map(|row| row.password.clone());
+        let right = self.passwords.verify(password, hash.filter(|it| it.starts_with('$'))).await?;
+        let row = row.filter(|_| right).ok_or(Error::InvalidCredentials)?;
+        self.list(&row, None).await?;
+        let now = self.clock.now();
+        let session = SessionId::from_uuid(fresh::uuid(now));
+        let mut token = self.session(row.account, session, now)?;
+        token.caller.name = Some(row.name);
+        token.caller.platform_admin = row.platform_admin;
+        token.refresh_token = Some(self.refreshes.begin(row.account, session, now).await?);
+        Ok(token)
+    }
+
+    /// The same session goes on. A token that is shown twice was stolen by one of the two who
+    /// showed it: the session ends for both.
+    async fn by_refresh(&self, token: &Secret) -> Result<Token> {
+        let (account, session, secret) = refresh::parse(token).ok_or(Error::InvalidCredentials)?;
+        let now = self.clock.now();
+        let _one_at_a_time = self.refreshes.turn().await;
+        self.directory.refresh().await?;
+        if self.directory.is_revoked(session) {
+            return Err(Error::InvalidCredentials);
+        }
+        if self.directory.is_disabled(account) {
+            return Err(Error::Disabled);
+        }
+        match self.refreshes.redeem(account, session, secret, now).await? {
+            Redeemed::Next(next) => {
+                let mut token = self.session(account, session, now)?;
+                token.refresh_token = Some(next);
+                Ok(token)
+            }
+            Redeemed::Never => Err(Error::InvalidCredentials),
+            Redeemed::Again => {
+                self.revoke(session).await?;
+                Err(Error::InvalidCredentials)
+            }
+        }
+    }
+
+    /// A token of this session, unless the account is disabled.
+    pub(super) fn session(
+        &self,
+        account: AccountId,
+        session: SessionId,
+        now: Wall,
+    ) -> Result<Token> {
+        if self.directory.is_disabled(account) {
+            return Err(Error::Disabled);
+        }
+        let (access_token, said) = self.tokens.make(account, session, now)?;
+        let expires_in_s = said.expires_at.since(now) / 1_000;
+        let caller = self.caller_of(said);
+        Ok(Token { access_token, expires_in_s, refresh_token: None, caller })
+    }
+
+    /// Every token of the session is dead, those that were just made too.
+    async fn revoke(&self, session: SessionId) -> Result<()> {
+        let until = self.clock.now().plus(self.token_ms);
+        self.say(SessionRevoked { session, until }).await?;
+        let heard = self.directory.wait_for(|fold| fold.is_revoked(session), self.shown_max).await;
+        heard.map_err(|error| Error::Unknown(error.to_string()))
     }
 
     fn caller_of(&self, said: Said) -> Caller {
@@ -200,39 +283,49 @@ impl Identity for LocalIdentity {
                 return Err(Error::NameTaken);
             }
         }
-        self.list(&row).await?;
+        self.list(&row, None).await?;
         Ok(row.account)
     }
 
     async fn sign_in(&self, proof: Proof) -> Result<Token> {
-        let Proof::Password { name, password } = proof;
-        let row = self.find(&name).await?;
-        let kept = row.as_ref().map(|row| row.password.clone());
-        let right = self.passwords.verify(password, kept).await?;
-        let row = row.filter(|_| right).ok_or(Error::InvalidCredentials)?;
-        self.list(&row).await?;
-        let now = self.clock.now();
-        let session = SessionId::from_uuid(fresh::uuid(now));
-        let (access_token, said) = self.tokens.make(row.account, session, now)?;
-        let (name, platform_admin) = (Some(row.name), row.platform_admin);
-        let caller = Caller { name, platform_admin, ..self.caller_of(said) };
-        Ok(Token { access_token, expires_in_s: said.expires_at.since(now) / 1_000, caller })
+        match proof {
+            Proof::Password { name, password } => self.by_password(name, password).await,
+            Proof::Refresh { token } => self.by_refresh(&token).await,
+            Proof::Client { client, secret } => self.by_secret(client, &secret).await,
+        }
     }
 
     fn caller(&self, bearer: &str) -> Result<Caller> {
         let said = self.tokens.read(bearer, self.clock.now())?;
         self.directory.fresh()?;
-        if self.directory.is_revoked(said.session) {
+        if self.directory.is_revoked(said.session) || self.directory.is_disabled(said.account) {
             return Err(Error::InvalidToken);
         }
         Ok(self.caller_of(said))
     }
 
     async fn sign_out(&self, caller: &Caller) -> Result<()> {
-        let session = caller.session;
-        self.say(SessionRevoked { session, until: caller.expires_at }).await?;
-        let heard = self.directory.wait_for(|fold| fold.is_revoked(session), self.shown_max).await;
-        heard.map_err(|error| Error::Unknown(error.to_string()))
+        let _one_at_a_time = self.refreshes.turn().await;
+        self.refreshes.end(caller.account, caller.session).await?;
+        self.revoke(caller.session).await
+    }
+
+    async fn make_client(&self, owner: AccountId, name: UserName) -> Result<(AccountId, Secret)> {
+        self.new_client(owner, name).await
+    }
+
+    async fn renew_client(&self, client: AccountId) -> Result<Secret> {
+        self.new_secret(client).await
+    }
+
+    async fn set_standing(&self, account: AccountId, to: Standing, by: AccountId) -> Result<()> {
+        let said: Record = match to {
+            Standing::Disabled => AccountDisabled { account, by }.into(),
+            Standing::Enabled => AccountEnabled { account, by }.into(),
+        };
+        self.say(said).await?;
+        // What was said before this call is in by then, and so is what this call has said.
+        self.directory.catch_up().await.map_err(|error| Error::Unknown(error.to_string()))
     }
 
     fn keys(&self) -> String {

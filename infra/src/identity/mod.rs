@@ -11,6 +11,8 @@ mod keys;
 mod local;
 mod password;
 mod receipt;
+mod refresh;
+mod services;
 #[cfg(any(test, feature = "suites"))]
 pub mod suite;
 #[cfg(test)]
@@ -73,6 +75,27 @@ pub enum Proof {
         /// Its password.
         password: Secret,
     },
+    /// A refresh token: good once, for the same session.
+    Refresh {
+        /// As it was given.
+        token: Secret,
+    },
+    /// An API client's id and its secret.
+    Client {
+        /// Its account.
+        client: AccountId,
+        /// Its secret.
+        secret: Secret,
+    },
+}
+
+/// Whether an account is alive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// No token of it is good, and nobody signs in to it.
+    Disabled,
+    /// Like any other.
+    Enabled,
 }
 
 /// Who is asking, as far as a token proves it.
@@ -97,6 +120,9 @@ pub struct Token {
     pub access_token: Secret,
     /// Its life in seconds.
     pub expires_in_s: u64,
+    /// Good once for another token of the same session; none for API clients, who have their
+    /// secret.
+    pub refresh_token: Option<Secret>,
     /// Whose it is.
     pub caller: Caller,
 }
@@ -113,6 +139,9 @@ pub enum Error {
     /// There are as many accounts as there may be.
     #[error("there are as many accounts as there may be")]
     Full,
+    /// Who may have made it is right, and the account is disabled.
+    #[error("the account is disabled")]
+    Disabled,
     /// No such name, or another password: never said which.
     #[error("the name or the password is wrong")]
     InvalidCredentials,
@@ -166,6 +195,17 @@ pub trait Identity: Debug + Send + Sync {
 
     /// Ends the caller's session. On return its tokens are dead here, and durably so.
     async fn sign_out(&self, caller: &Caller) -> Result<()>;
+
+    /// Makes an API client of this owner: an account for a service, and its secret, told this once.
+    /// A repeat after an unknown outcome finishes what was begun.
+    async fn make_client(&self, owner: AccountId, name: UserName) -> Result<(AccountId, Secret)>;
+
+    /// Gives an API client another secret, told this once. The one before is dead on return.
+    async fn renew_client(&self, client: AccountId) -> Result<Secret>;
+
+    /// Disables or enables an account. On return its tokens are dead, or good, here, and durably
+    /// so; on all other instances within a second.
+    async fn set_standing(&self, account: AccountId, to: Standing, by: AccountId) -> Result<()>;
 
     /// The keys that tokens are signed with, as a JWK Set in JSON (RFC 7517).
     fn keys(&self) -> String;

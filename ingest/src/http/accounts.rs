@@ -10,7 +10,7 @@ use schemas::api::{Credentials, SignUp, SignedIn, ValidateQuery, Validated};
 use schemas::name::UserName;
 use schemas::problem::Code;
 
-use crate::state::State;
+use crate::state::{SignUps, State};
 
 /// How long others may keep the keys that tokens are signed with.
 const KEYS_CACHED: &str = "public, max-age=300";
@@ -19,6 +19,9 @@ pub(super) async fn sign_up(
     extract::State(state): extract::State<State>,
     Json(ask): Json<SignUp>,
 ) -> Result<impl IntoResponse, Refused> {
+    if state.sign_ups != SignUps::Open {
+        return Err(Code::SignUpClosed.into());
+    }
     let identity = state.access.identity();
     identity.enrol(ask.user_name.clone(), ask.password.clone().into()).await?;
     let proof = Proof::Password { name: ask.user_name.clone(), password: ask.password.into() };
@@ -80,6 +83,7 @@ fn signed_in(user_name: UserName, token: &Token) -> SignedIn {
         role: role(&token.caller),
         access_token: token.access_token.expose().to_owned(),
         expires_in: token.expires_in_s,
+        refresh_token: token.refresh_token.as_ref().map(|token| token.expose().to_owned()),
     }
 }
 

@@ -19,13 +19,16 @@ use super::reply::position;
 use super::tokens::{token_id, tokened};
 use crate::ask::{Asked, Topics};
 use crate::error;
-use crate::state::State;
+use crate::state::{SignUps, State};
 
 pub(super) async fn join(
     extract::State(state): extract::State<State>,
     Path(pool): Path<PoolName>,
     Json(JoinDevice { token, user_name, password }): Json<JoinDevice>,
 ) -> Result<Response, Refused> {
+    if state.sign_ups == SignUps::Closed {
+        return Err(Code::SignUpClosed.into());
+    }
     let token = token_id(&token);
     let found = tokened(&state, &pool, token).await?;
     good(&state, &pool, token)?;
@@ -56,6 +59,7 @@ pub(super) async fn join(
         password: (!chosen).then_some(secret),
         access_token: signed_in.access_token.expose().to_owned(),
         expires_in: signed_in.expires_in_s,
+        refresh_token: signed_in.refresh_token.as_ref().map(|token| token.expose().to_owned()),
         roles,
     };
     Ok((StatusCode::CREATED, position(&pool, offset), Json(joined)).into_response())

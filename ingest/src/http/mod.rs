@@ -2,6 +2,7 @@
 
 mod accounts;
 mod acks;
+mod clients;
 mod devices;
 mod earlier;
 mod headers;
@@ -30,6 +31,11 @@ pub fn routes(state: State) -> Routes {
         .mount(route::VALIDATE, accounts::validate)
         .mount(route::TOKEN, oauth::token)
         .mount(route::KEYS, accounts::keys)
+        .mount(route::MAKE_CLIENT, clients::make)
+        .mount(route::RENEW_CLIENT, clients::renew)
+        .mount(route::REVOKE_CLIENT, clients::revoke)
+        .mount(route::DISABLE_ACCOUNT, clients::disable)
+        .mount(route::ENABLE_ACCOUNT, clients::enable)
         .mount(route::CREATE_POOL, pools::create)
         .mount(route::CHANGE_POLICY, policy::change)
         .mount(route::CLOSE_WINDOW, pools::close_window)

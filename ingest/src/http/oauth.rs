@@ -1,17 +1,21 @@
-//! The token endpoint of OAuth 2.0 (RFC 6749): the grant `password`, section 4.3.
+//! The token endpoint of OAuth 2.0 (RFC 6749): the grants `password` (section 4.3),
+//! `client_credentials` (4.4) and `refresh_token` (6).
 //!
 //! What the RFC has words for is refused in its words (section 5.2); the rest are problems like
-//! everywhere. There are no registered clients: who tries to authenticate as one is refused.
+//! everywhere. Users need no registered client: who authenticates as one uses its own grant.
 
 use axum::body::Body;
 use axum::extract;
 use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderMap, StatusCode};
 use infra::http::body::{Bounds, whole};
 use infra::http::{Json, Refused};
 use infra::identity::{self, Proof};
 use schemas::api::{TokenAnswer, TokenForm};
+use schemas::id::AccountId;
 use schemas::name::UserName;
 use serde::Serialize;
 
@@ -35,26 +39,26 @@ pub(super) async fn token(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refused> {
-    if headers.contains_key(AUTHORIZATION) {
-        return Ok(Refusal::InvalidClient.into_response());
-    }
     let bounds = Bounds::of_body(&headers, FORM_BYTES_MAX, &state.limits)?;
     let bytes = whole(body, bounds).await.map_err(|fault| Refused::from(&fault))?;
     let proof = match proof(&headers, &bytes) {
         Ok(proof) => proof,
         Err(refusal) => return Ok(refusal.into_response()),
     };
+    let wrong = match &proof {
+        Proof::Client { .. } => Refusal::InvalidClient,
+        Proof::Password { .. } | Proof::Refresh { .. } => Refusal::InvalidGrant,
+    };
     let token = match state.access.identity().sign_in(proof).await {
         Ok(token) => token,
-        Err(identity::Error::InvalidCredentials) => {
-            return Ok(Refusal::InvalidGrant.into_response());
-        }
+        Err(identity::Error::InvalidCredentials) => return Ok(wrong.into_response()),
         Err(other) => return Err(other.into()),
     };
     let answer = TokenAnswer {
         access_token: token.access_token.expose().to_owned(),
         token_type: "Bearer".to_owned(),
         expires_in: token.expires_in_s,
+        refresh_token: token.refresh_token.map(|token| token.expose().to_owned()),
     };
     Ok(([(CACHE_CONTROL, "no-store")], Json(answer)).into_response())
 }
@@ -68,15 +72,55 @@ fn proof(headers: &HeaderMap, bytes: &[u8]) -> Result<Proof, Refusal> {
     // A parameter that comes twice is an error of the form.
     let form: TokenForm =
         serde_urlencoded::from_bytes(bytes).map_err(|_| Refusal::InvalidRequest)?;
-    if form.grant_type != "password" {
-        return Err(Refusal::UnsupportedGrantType);
+    let basic = basic(headers)?;
+    match form.grant_type.as_str() {
+        "client_credentials" => by_secret(basic, form),
+        // Only API clients authenticate as clients.
+        _ if basic.is_some() || form.client_secret.is_some() => Err(Refusal::InvalidClient),
+        "password" => by_password(form),
+        "refresh_token" => {
+            let token = form.refresh_token.ok_or(Refusal::InvalidRequest)?;
+            Ok(Proof::Refresh { token: token.into() })
+        }
+        _ => Err(Refusal::UnsupportedGrantType),
     }
+}
+
+fn by_password(form: TokenForm) -> Result<Proof, Refusal> {
     let (Some(name), Some(password)) = (form.username, form.password) else {
         return Err(Refusal::InvalidRequest);
     };
     // A name that cannot be belongs to nobody.
     let name: UserName = name.parse().map_err(|_| Refusal::InvalidGrant)?;
     Ok(Proof::Password { name, password: password.into() })
+}
+
+/// The client authenticates by Basic or in the form, not both (section 2.3).
+fn by_secret(basic: Option<(String, String)>, form: TokenForm) -> Result<Proof, Refusal> {
+    let (client, secret) = match (basic, form.client_id, form.client_secret) {
+        (Some(basic), None, None) => basic,
+        (None, Some(client), Some(secret)) => (client, secret),
+        (None, ..) => return Err(Refusal::InvalidClient),
+        (Some(_), ..) => return Err(Refusal::InvalidRequest),
+    };
+    let client: AccountId = client.parse().map_err(|_| Refusal::InvalidClient)?;
+    Ok(Proof::Client { client, secret: secret.into() })
+}
+
+/// The user and password of Basic authentication (RFC 7617), if the request has any.
+fn basic(headers: &HeaderMap) -> Result<Option<(String, String)>, Refusal> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    let text = value.to_str().ok().filter(|_| values.next().is_none());
+    let (scheme, coded) =
+        text.and_then(|text| text.split_once(' ')).ok_or(Refusal::InvalidClient)?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return Err(Refusal::InvalidClient);
+    }
+    let bytes = STANDARD.decode(coded.trim()).map_err(|_| Refusal::InvalidClient)?;
+    let pair = String::from_utf8(bytes).map_err(|_| Refusal::InvalidClient)?;
+    let (user, password) = pair.split_once(':').ok_or(Refusal::InvalidClient)?;
+    Ok(Some((user.to_owned(), password.to_owned())))
 }
 
 impl IntoResponse for Refusal {
@@ -106,18 +150,28 @@ mod tests {
             let headers = HeaderMap::from_iter([(CONTENT_TYPE, kind.parse().unwrap())]);
             let name = proof(&headers, form.as_bytes()).map(|proof| match proof {
                 Proof::Password { name, password } => format!("{name} {}", password.expose()),
+                Proof::Refresh { token } => token.expose().to_owned(),
+                Proof::Client { client, secret } => format!("{client} {}", secret.expose()),
             });
             assert_eq!(name.as_deref(), expected.as_ref().map(|it| *it), "{form}");
         };
         let good = "grant_type=password&username=ada&password=a+b%26c&scope=x";
         check(FORM, good, Ok("ada a b&c"));
         check("Application/X-WWW-Form-Urlencoded; charset=UTF-8", good, Ok("ada a b&c"));
+        let service = "0199f3a2-5c1e-7d53-b0a4-000000000004";
+        let secret = format!("grant_type=client_credentials&client_id={service}&client_secret=s");
+        check(FORM, &secret, Ok(&format!("{service} s")));
+        check(FORM, "grant_type=refresh_token&refresh_token=a.b.c", Ok("a.b.c"));
         check("application/json", good, Err(Refusal::InvalidRequest));
         for (form, refusal) in [
             ("", Refusal::InvalidRequest),
             ("grant_type=password&username=ada", Refusal::InvalidRequest),
             ("grant_type=password&username=a&username=b&password=c", Refusal::InvalidRequest),
-            ("grant_type=client_credentials", Refusal::UnsupportedGrantType),
+            ("grant_type=implicit", Refusal::UnsupportedGrantType),
+            ("grant_type=refresh_token", Refusal::InvalidRequest),
+            ("grant_type=client_credentials", Refusal::InvalidClient),
+            ("grant_type=client_credentials&client_id=x&client_secret=y", Refusal::InvalidClient),
+            ("grant_type=password&client_secret=y", Refusal::InvalidClient),
             ("grant_type=password&username=No+One&password=c", Refusal::InvalidGrant),
         ] {
             check(FORM, form, Err(refusal));

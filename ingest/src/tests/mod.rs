@@ -65,6 +65,7 @@ struct World {
     _temporary: Option<TempDir>,
     clock: Arc<ManualClock>,
     limits: Limits,
+    sign_ups: crate::SignUps,
     log: Arc<SqliteLog>,
     kept: Arc<dyn Kept>,
     blobs: Arc<Watched>,
@@ -122,6 +123,7 @@ impl World {
         let world = Self {
             clock,
             limits,
+            sign_ups: crate::SignUps::Open,
             blobs: Watched::new(blobs, sink),
             kept: Arc::new(kept),
             tables: Arc::default(),
@@ -168,6 +170,7 @@ impl World {
             access: Access::new(identity.clone(), directory.clone(), limits.clone()),
             known: self.tables.clone(),
             clock: self.clock.clone(),
+            sign_ups: self.sign_ups,
             limits,
             upload_key: UploadKey::from_bytes([7; 32]),
             notary: Notary::new(KeyRing::from_seed([3; 32]).unwrap()),

@@ -338,7 +338,8 @@ impl Hub {
             heard.listeners.retain(|listener| {
                 let ended = listener.to.is_closed()
                     || listener.expires_at <= now
-                    || self.directory.is_revoked(listener.session);
+                    || self.directory.is_revoked(listener.session)
+                    || self.directory.is_disabled(listener.member);
                 if sign && !ended {
                     _ = listener.to.try_send(Ok(Bytes::from_static(b": alive\n\n")));
                 }

@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use schemas::api::{Notice, Noticed};
-use schemas::event::{Derived, PoolState};
+use schemas::event::{Derived, FilePlaced, Placement, PoolState};
+use schemas::file::FileRef;
 use schemas::id::AccountId;
 use schemas::name::PoolName;
 use schemas::time::LogTime;
@@ -16,6 +17,8 @@ use crate::project::{Said, Seen, view_of};
 pub(super) enum Audience {
     /// One member.
     Member(AccountId),
+    /// One member; and owners, admins and processors.
+    MemberAndStaff(AccountId),
     /// Owners, admins and processors.
     Staff,
     /// All.
@@ -37,6 +40,7 @@ impl Told {
     pub(super) fn is_for(&self, member: AccountId, staff: bool) -> bool {
         match self.audience {
             Audience::Member(other) => other == member,
+            Audience::MemberAndStaff(other) => other == member || staff,
             Audience::Staff => staff,
             Audience::All => true,
         }
@@ -67,19 +71,26 @@ fn notice(
     body: &Derived,
 ) -> Option<(Audience, &'static str, Notice)> {
     Some(match body {
-        Derived::FilePlaced(placed) => {
-            let (upload, name) = (placed.file.upload, placed.file.name.clone());
-            let notice = Notice::Accepted { upload, name, placed: placed.placed.clone() };
-            (Audience::Member(placed.file.client), "accepted", notice)
+        Derived::FileDiscarded(discarded) => {
+            let (upload, by) = (discarded.upload, discarded.by);
+            (Audience::Staff, "discarded", Notice::Discarded { upload, by })
         }
+        Derived::LeaseExpired(ended) => {
+            let (batch, revision, reason) = (ended.batch, ended.revision, ended.reason);
+            let notice =
+                Notice::AttemptFailed { batch, revision, reason, attempts: ended.attempts };
+            (Audience::Staff, "attempt-failed", notice)
+        }
+        Derived::FilePlaced(placed) => placed_notice(placed),
         Derived::FileReleased(released) => {
             let (upload, name) = (released.file.upload, released.file.name.clone());
             let notice = Notice::Accepted { upload, name, placed: released.placed.clone() };
             (Audience::Member(released.file.client), "accepted", notice)
         }
         Derived::UploadRefused(refused) => {
-            let notice = Notice::Refused { upload: refused.upload };
-            (Audience::Member(refused.client), "refused", notice)
+            let client = refused.client;
+            let notice = Notice::Refused { upload: refused.upload, client: Some(client) };
+            (Audience::MemberAndStaff(client), "refused", notice)
         }
         Derived::BatchReady(ready) => {
             (Audience::All, "batch", Notice::Batch { closed: Box::new(ready.closed.clone()) })
@@ -120,6 +131,22 @@ fn notice(
     })
 }
 
+/// A file that came: told to its sender; where it is held, to those who decide on it too.
+fn placed_notice(placed: &FilePlaced) -> (Audience, &'static str, Notice) {
+    let FileRef { upload, client, .. } = *placed.file;
+    let name = placed.file.name.clone();
+    match placed.placed {
+        Placement::Held { reason, .. } => {
+            let notice = Notice::Held { upload, client, name, reason };
+            (Audience::MemberAndStaff(client), "held", notice)
+        }
+        Placement::Window { .. } => {
+            let notice = Notice::Accepted { upload, name, placed: placed.placed.clone() };
+            (Audience::Member(client), "accepted", notice)
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,6 +173,7 @@ mod tests {
         let expected = [
             "accepted",
             "accepted",
+            "discarded",
             "refused",
             "batch",
             "batch",
@@ -156,8 +184,43 @@ mod tests {
             "pool",
             "pool",
             "pool",
+            "attempt-failed",
             "result",
         ];
         assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn failures_are_told_to_those_who_can_do_something_about_them() {
+        let pool = "tests".parse().unwrap();
+        let all = example::derived();
+        let mut held = all.iter().find_map(|body| match body {
+            Derived::FilePlaced(placed) => Some(placed.clone()),
+            _ => None,
+        });
+        let held = held.take().map(|placed| {
+            let window = placed.placed.window();
+            let reason = schemas::event::HeldReason::TooLate;
+            FilePlaced { placed: Placement::Held { reason, window }, ..placed }
+        });
+        let sender = held.as_ref().unwrap().file.client;
+        let other = AccountId::from_bits(99);
+        let told = |body: &Derived| say(&pool, 1, LogTime::from_millis(0), body, None).unwrap();
+        let held = told(&held.unwrap().into());
+        assert!(held.bytes.starts_with(b"id: 1\nevent: held\n"), "{held:?}");
+        let heard = |told: &Told| {
+            [(sender, false), (other, true), (other, false)]
+                .map(|(member, staff)| told.is_for(member, staff))
+        };
+        assert_eq!(heard(&held), [true, true, false]);
+        for body in &all {
+            let expected = match body {
+                Derived::FilePlaced(_) => [true, false, false],
+                Derived::UploadRefused(_) => [true, true, false],
+                Derived::LeaseExpired(_) | Derived::BatchFailed(_) => [false, true, false],
+                _ => continue,
+            };
+            assert_eq!(heard(&told(body)), expected, "{body:?}");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Answers from the tables: GET only.
 
 mod batches;
+mod clients;
 mod content;
 mod deliveries;
 mod pools;
@@ -69,6 +70,7 @@ impl FromRef<Reading> for Access {
 /// The routes of the read side.
 pub fn routes(reading: Reading) -> Routes {
     Routes::new()
+        .mount(route::LIST_CLIENTS, clients::list)
         .mount(route::LIST_POOLS, pools::list)
         .mount(route::READ_POOL, pools::read)
         .mount(route::READ_POLICY, pools::policy)

@@ -37,6 +37,37 @@ pub struct SignedIn {
     pub access_token: String,
     /// Its life in seconds.
     pub expires_in: u64,
+    /// Good once, at `/auth/token`, for another token of the same session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_token: Option<String>,
+}
+
+/// `POST /v1/clients`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MakeClient {
+    /// A free name, as of a user.
+    pub name: UserName,
+}
+
+/// An API client with its secret, which is shown this once and written down nowhere.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+pub struct ClientSecret {
+    /// Its account, which can be made a member of pools.
+    pub client_id: AccountId,
+    /// With it: `grant_type=client_credentials` at `/auth/token`.
+    pub client_secret: String,
+}
+
+/// An API client.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ClientView {
+    /// Its account.
+    pub client_id: AccountId,
+    /// Its name.
+    pub name: UserName,
+    /// Whether it was revoked, or disabled.
+    pub disabled: bool,
 }
 
 /// `POST /auth/token` (RFC 6749, section 5.1).
@@ -48,6 +79,9 @@ pub struct TokenAnswer {
     pub token_type: String,
     /// Its life in seconds.
     pub expires_in: u64,
+    /// Good once, for another token of the same session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_token: Option<String>,
 }
 
 /// `GET /auth/validate?user_id=…`.
@@ -69,4 +103,4 @@ macro_rules! hide_secrets {
     )*};
 }
 
-hide_secrets!(SignUp, Credentials, SignedIn, TokenAnswer);
+hide_secrets!(SignUp, Credentials, SignedIn, TokenAnswer, ClientSecret);

@@ -11,7 +11,9 @@ mod receipt;
 mod result;
 mod upload;
 
-pub use account::{Credentials, SignUp, SignedIn, TokenAnswer, Validated};
+pub use account::{
+    ClientSecret, ClientView, Credentials, MakeClient, SignUp, SignedIn, TokenAnswer, Validated,
+};
 pub use batch::{
     BatchFile, BatchView, Claim, Fail, Lease, LeaseView, ManifestView, Renew, RevisionView,
 };

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::result::ResultView;
-use crate::event::{Closed, Placement, PoolState};
+use crate::event::{Closed, ExpiryReason, HeldReason, Placement, PoolState};
 use crate::id::{AccountId, BatchId, UploadId};
 use crate::name::FileName;
 
@@ -31,10 +31,43 @@ pub enum Notice {
         /// Where.
         placed: Placement,
     },
-    /// One of the member's uploads was refused: its key was used with other content.
+    /// A file is held; told to its sender, and to owners, admins and processors.
+    Held {
+        /// The upload.
+        upload: UploadId,
+        /// Who sent it.
+        client: AccountId,
+        /// What its client calls it.
+        name: FileName,
+        /// Why.
+        reason: HeldReason,
+    },
+    /// A held file was discarded; told to owners, admins and processors.
+    Discarded {
+        /// The upload.
+        upload: UploadId,
+        /// Who discarded it.
+        by: AccountId,
+    },
+    /// An upload was refused, its key having been used with other content; told to its sender, and
+    /// to owners, admins and processors.
     Refused {
         /// The upload.
         upload: UploadId,
+        /// Who sent it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        client: Option<AccountId>,
+    },
+    /// A worker's attempt at a batch ended without a result; told to owners, admins and processors.
+    AttemptFailed {
+        /// The batch.
+        batch: BatchId,
+        /// The revision.
+        revision: u32,
+        /// Why.
+        reason: ExpiryReason,
+        /// Attempts that count, so far.
+        attempts: u32,
     },
     /// A batch can be worked on.
     Batch {

@@ -186,6 +186,9 @@ pub struct JoinedDevice {
     pub access_token: String,
     /// Its life in seconds.
     pub expires_in: u64,
+    /// Good once, at `/auth/token`, for another token of the same session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_token: Option<String>,
     /// What it is in the pool.
     pub roles: RoleSet,
 }

@@ -122,12 +122,18 @@ pub struct DeliveriesQuery {
 /// `POST /auth/token` (RFC 6749, section 4.3.2). Parameters that mean nothing here are overlooked.
 #[derive(Clone, Deserialize, JsonSchema)]
 pub struct TokenForm {
-    /// `password`.
+    /// `password`, `refresh_token` or `client_credentials`.
     pub grant_type: String,
-    /// The user name.
+    /// The user name, for `password`.
     pub username: Option<String>,
     /// The password.
     pub password: Option<String>,
+    /// The token, for `refresh_token`.
+    pub refresh_token: Option<String>,
+    /// The API client, for `client_credentials`; as the user name of Basic authentication as well.
+    pub client_id: Option<String>,
+    /// Its secret, or the password of Basic authentication.
+    pub client_secret: Option<String>,
 }
 
 impl std::fmt::Debug for TokenForm {

@@ -121,6 +121,28 @@ pub struct AccountCreated {
     /// Whether it is a platform admin.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub platform_admin: bool,
+    /// Whose it is, where it is that of a service: an API client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<AccountId>,
+}
+
+/// An account is dead: no token of it is good, and nobody signs in to it. An API client of it is
+/// dead with it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AccountDisabled {
+    /// The account.
+    pub account: AccountId,
+    /// Who said so.
+    pub by: AccountId,
+}
+
+/// An account that was disabled is alive again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AccountEnabled {
+    /// The account.
+    pub account: AccountId,
+    /// Who said so.
+    pub by: AccountId,
 }
 
 /// A session has been signed out: its tokens are dead everywhere.

@@ -18,8 +18,8 @@ mod work;
 pub use clock::{SemanticsRaised, Timer, TimerDue};
 pub use delivery::{DeliveryAcknowledged, DeliveryFailed, DeliveryFetched};
 pub use directory::{
-    AccountCreated, MembershipCopied, PolicyCopied, PoolLocated, PoolStateCopied, SessionRevoked,
-    SnapshotTaken, TokenCopied,
+    AccountCreated, AccountDisabled, AccountEnabled, MembershipCopied, PolicyCopied, PoolLocated,
+    PoolStateCopied, SessionRevoked, SnapshotTaken, TokenCopied,
 };
 pub use member::{
     Backlog, JoinTokenIssueRequested, JoinTokenIssued, JoinTokenRevokeRequested, JoinTokenRevoked,
@@ -179,6 +179,8 @@ topic_bodies! {
         TokenCopied = "sluice.join-token.copied.v1",
         PoolStateCopied = "sluice.pool.state-copied.v1",
         AccountCreated = "sluice.account.created.v1",
+        AccountDisabled = "sluice.account.disabled.v1",
+        AccountEnabled = "sluice.account.enabled.v1",
         SessionRevoked = "sluice.session.revoked.v1",
         SnapshotTaken = "sluice.snapshot.taken.v1",
     }
@@ -298,6 +300,8 @@ impl Directory {
             Self::TokenCopied(body) => format!("token/{}/{}", body.pool, body.token),
             Self::PoolStateCopied(body) => format!("state/{}", body.pool),
             Self::AccountCreated(body) => format!("account/{}", body.account),
+            Self::AccountDisabled(body) => format!("account-state/{}", body.account),
+            Self::AccountEnabled(body) => format!("account-state/{}", body.account),
             Self::SessionRevoked(body) => format!("session/{}", body.session),
             Self::SnapshotTaken(body) => format!("snapshot/{}", body.pool),
         }

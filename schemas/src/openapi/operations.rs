@@ -2,12 +2,13 @@
 
 use super::operation::{Gives, Operation};
 use crate::api::{
-    Acknowledge, AddMember, ArchivePool, BatchView, Claim, CloseWindow, CreatePool, Credentials,
-    DeliveriesQuery, DeliveriesView, EarlierQuery, Fail, GiveAway, IssueToken, IssuedToken, Join,
-    JoinDevice, JoinedDevice, Lease, ManifestQuery, ManifestView, MemberView, OfferQuery, Page,
-    PageQuery, PolicyView, PoolView, Receipt, ReleaseUpload, Renew, ResultReceipt, ResultView,
-    ResultsQuery, SignUp, SignedIn, TokenAnswer, TokenForm, TokenView, UpdateManifest, UpdateQuery,
-    UpdateReceipt, UploadQuery, UploadReceipt, UploadView, ValidateQuery, Validated, WindowView,
+    Acknowledge, AddMember, ArchivePool, BatchView, Claim, ClientSecret, ClientView, CloseWindow,
+    CreatePool, Credentials, DeliveriesQuery, DeliveriesView, EarlierQuery, Fail, GiveAway,
+    IssueToken, IssuedToken, Join, JoinDevice, JoinedDevice, Lease, MakeClient, ManifestQuery,
+    ManifestView, MemberView, OfferQuery, Page, PageQuery, PolicyView, PoolView, Receipt,
+    ReleaseUpload, Renew, ResultReceipt, ResultView, ResultsQuery, SignUp, SignedIn, TokenAnswer,
+    TokenForm, TokenView, UpdateManifest, UpdateQuery, UpdateReceipt, UploadQuery, UploadReceipt,
+    UploadView, ValidateQuery, Validated, WindowView,
 };
 use crate::policy::PolicyAsk;
 use crate::problem::Code;
@@ -31,11 +32,13 @@ fn accounts() -> Vec<Operation> {
             Code::WeakPassword,
             Code::AccountsFull,
             Code::TooBusy,
+            Code::SignUpClosed,
         ]),
-        Operation::on(route::LOG_IN)
-            .takes::<Credentials>()
-            .gives::<SignedIn>(200)
-            .refuses(&[Code::InvalidCredentials, Code::TooBusy]),
+        Operation::on(route::LOG_IN).takes::<Credentials>().gives::<SignedIn>(200).refuses(&[
+            Code::InvalidCredentials,
+            Code::AccountDisabled,
+            Code::TooBusy,
+        ]),
         Operation::on(route::LOG_OUT).answers(204, Gives::Nothing).refuses(&[Code::WrongUser]),
         Operation::on(route::VALIDATE)
             .asks::<ValidateQuery>()
@@ -44,9 +47,25 @@ fn accounts() -> Vec<Operation> {
         Operation::on(route::TOKEN)
             .takes_form::<TokenForm>()
             .gives::<TokenAnswer>(200)
-            .refuses(&[Code::TooBusy]),
+            .refuses(&[Code::AccountDisabled, Code::TooBusy]),
+        Operation::on(route::MAKE_CLIENT)
+            .takes::<MakeClient>()
+            .gives::<ClientSecret>(201)
+            .refuses(&[Code::NameTaken, Code::AccountsFull]),
+        Operation::on(route::LIST_CLIENTS).gives::<Page<ClientView>>(200),
+        Operation::on(route::RENEW_CLIENT)
+            .gives::<ClientSecret>(200)
+            .refuses(&[Code::NotFound, Code::AccountDisabled]),
+        Operation::on(route::REVOKE_CLIENT).answers(204, Gives::Nothing).refuses(&[Code::NotFound]),
+        standing(route::DISABLE_ACCOUNT),
+        standing(route::ENABLE_ACCOUNT),
         Operation::on(route::KEYS).answers(200, Gives::Text("application/jwk-set+json")),
     ]
+}
+
+/// Whether an account is alive.
+fn standing(route: Route) -> Operation {
+    Operation::on(route).answers(204, Gives::Nothing).refuses(&[Code::Forbidden, Code::NotFound])
 }
 
 fn pools() -> Vec<Operation> {
@@ -154,6 +173,8 @@ fn people() -> Vec<Operation> {
                 Code::MembersFull,
                 Code::MemberSuspended,
                 Code::PoolArchived,
+                Code::SignUpClosed,
+                Code::AccountDisabled,
             ]),
     ]
 }

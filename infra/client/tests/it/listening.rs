@@ -22,7 +22,7 @@ fn stream(text: String) -> Response {
 }
 
 fn notice(id: &str, n: u128) -> Heard {
-    let notice = Notice::Refused { upload: UploadId::from_bits(n) };
+    let notice = Notice::Refused { upload: UploadId::from_bits(n), client: None };
     Heard::Notice { id: Some(id.into()), notice }
 }
 

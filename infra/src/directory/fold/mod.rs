@@ -1,12 +1,13 @@
 //! The fold of the directory's topic: records in, what is known out. Pure.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
 use schemas::event::{
-    AccountCreated, Directory as Record, MembershipCopied, PolicyCopied, PoolLocated, PoolState,
-    PoolStateCopied, SessionRevoked, SnapshotTaken, TokenCopied,
+    AccountCreated, AccountDisabled, AccountEnabled, Directory as Record, MembershipCopied,
+    PolicyCopied, PoolLocated, PoolState, PoolStateCopied, SessionRevoked, SnapshotTaken,
+    TokenCopied,
 };
 use schemas::id::{AccountId, SessionId, TokenId};
 use schemas::name::{PoolName, UserName};
@@ -52,6 +53,8 @@ pub struct Account {
     pub name: UserName,
     /// Whether it is a platform admin.
     pub platform_admin: bool,
+    /// Whose it is, where it is an API client.
+    pub owner: Option<AccountId>,
 }
 
 /// Which pools have changed.
@@ -92,6 +95,8 @@ pub struct Fold {
     pools: BTreeMap<PoolName, Entry>,
     by_change: BTreeMap<u64, PoolName>,
     accounts: HashMap<AccountId, Account>,
+    clients_of: HashMap<AccountId, BTreeSet<AccountId>>,
+    disabled: HashSet<AccountId>,
     pools_of: HashMap<AccountId, BTreeSet<PoolName>>,
     revoked: HashMap<SessionId, Wall>,
     revoked_by_end: BTreeSet<(Wall, SessionId)>,
@@ -126,8 +131,17 @@ impl Fold {
                     (entry.pool.state, entry.pool.state_as_of) = (state, Some(as_of));
                 }
             }
-            Record::AccountCreated(AccountCreated { account, name, platform_admin }) => {
-                self.accounts.insert(account, Account { name, platform_admin });
+            Record::AccountCreated(AccountCreated { account, name, platform_admin, owner }) => {
+                if let Some(owner) = owner {
+                    self.clients_of.entry(owner).or_default().insert(account);
+                }
+                self.accounts.insert(account, Account { name, platform_admin, owner });
+            }
+            Record::AccountDisabled(AccountDisabled { account, .. }) => {
+                self.disabled.insert(account);
+            }
+            Record::AccountEnabled(AccountEnabled { account, .. }) => {
+                self.disabled.remove(&account);
             }
             Record::SessionRevoked(SessionRevoked { session, until }) => {
                 let until = until.max(self.revoked.get(&session).copied().unwrap_or_default());
@@ -270,6 +284,18 @@ impl Fold {
     /// The account with this id.
     pub fn account(&self, account: AccountId) -> Option<&Account> {
         self.accounts.get(&account)
+    }
+
+    /// Whether an account, or the owner of an API client, is disabled.
+    pub fn is_disabled(&self, account: AccountId) -> bool {
+        let owner = || self.accounts.get(&account).and_then(|account| account.owner);
+        self.disabled.contains(&account)
+            || owner().is_some_and(|owner| self.disabled.contains(&owner))
+    }
+
+    /// The API clients of an account, by id.
+    pub fn clients_of(&self, owner: AccountId) -> impl Iterator<Item = AccountId> {
+        self.clients_of.get(&owner).into_iter().flatten().copied()
     }
 
     /// How many accounts there are.

@@ -119,7 +119,7 @@ fn members_are_listed_by_page() {
 #[test]
 fn accounts_and_sessions() {
     let name: UserName = "ann".parse().unwrap();
-    let created = AccountCreated { account: account(1), name, platform_admin: true };
+    let created = AccountCreated { account: account(1), name, platform_admin: true, owner: None };
     let mut fold = fold([created.into(), revoked(4, 1_000), revoked(5, 2_000)]);
     assert_eq!(fold.account(account(1)).unwrap().name.as_str(), "ann");
     assert!(fold.has_admin() && fold.accounts() == 1 && fold.account(account(2)).is_none());
@@ -174,4 +174,25 @@ fn a_pools_state_never_goes_back() {
     let said = |state, as_of| Record::from(PoolStateCopied { pool: pool("one"), state, as_of });
     let fold = fold([said(PoolState::Archived, 9), said(PoolState::Paused, 3)]);
     assert_eq!(fold.pool(&pool("one")).unwrap().state, PoolState::Archived);
+}
+
+#[test]
+fn an_api_client_is_as_dead_as_its_owner() {
+    let name = |text: &str| text.parse::<UserName>().unwrap();
+    let of = |bits, text, owner| {
+        let (account, owner) = (account(bits), owner);
+        Record::from(AccountCreated { account, name: name(text), platform_admin: false, owner })
+    };
+    let mut fold = fold([of(1, "ada", None), of(2, "ada-worker", Some(account(1)))]);
+    let dead = |fold: &Fold| [1, 2, 3].map(|bits| fold.is_disabled(account(bits)));
+    assert_eq!(dead(&fold), [false; 3]);
+    assert_eq!(fold.clients_of(account(1)).collect::<Vec<_>>(), [account(2)]);
+    let by = account(9);
+    fold.apply(AccountDisabled { account: account(2), by }.into());
+    assert_eq!(dead(&fold), [false, true, false]);
+    fold.apply(AccountDisabled { account: account(1), by }.into());
+    fold.apply(AccountEnabled { account: account(2), by }.into());
+    assert_eq!(dead(&fold), [true, true, false], "with its owner");
+    fold.apply(AccountEnabled { account: account(1), by }.into());
+    assert_eq!(dead(&fold), [false; 3]);
 }

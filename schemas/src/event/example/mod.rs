@@ -5,15 +5,15 @@ mod people;
 use std::sync::Arc;
 
 use super::{
-    AccountCreated, BatchAmended, BatchCancelled, BatchFailed, BatchLeased, BatchReady, Body,
-    ClaimRefusal, ClaimRefused, ClaimRequested, CloseReason, Closed, Delivery,
-    DeliveryAcknowledged, DeliveryFailed, DeliveryFetched, Derived, Directory, Event, ExpiryReason,
-    FileDiscarded, FilePlaced, FileReleased, LeaseExpired, LeaseRenewed, ManifestPage,
-    MembershipCopied, OfferRefusal, Placement, PolicyCopied, PoolCreated, PoolLocated, PoolState,
-    PoolStateCopied, ProcessingFailed, ResultOffered, ResultPublished, ResultRefused,
-    SemanticsRaised, SessionRevoked, SnapshotTaken, Timer, TimerDue, TokenCopied, UpdateReceived,
-    UploadDiscardRequested, UploadReceived, UploadRefused, UploadReleaseRequested, UploadRepeated,
-    WindowCloseAsked, WindowOpened,
+    AccountCreated, AccountDisabled, AccountEnabled, BatchAmended, BatchCancelled, BatchFailed,
+    BatchLeased, BatchReady, Body, ClaimRefusal, ClaimRefused, ClaimRequested, CloseReason, Closed,
+    Delivery, DeliveryAcknowledged, DeliveryFailed, DeliveryFetched, Derived, Directory, Event,
+    ExpiryReason, FileDiscarded, FilePlaced, FileReleased, LeaseExpired, LeaseRenewed,
+    ManifestPage, MembershipCopied, OfferRefusal, Placement, PolicyCopied, PoolCreated,
+    PoolLocated, PoolState, PoolStateCopied, ProcessingFailed, ResultOffered, ResultPublished,
+    ResultRefused, SemanticsRaised, SessionRevoked, SnapshotTaken, Timer, TimerDue, TokenCopied,
+    UpdateReceived, UploadDiscardRequested, UploadReceived, UploadRefused, UploadReleaseRequested,
+    UploadRepeated, WindowCloseAsked, WindowOpened,
 };
 use crate::digest::Digest;
 use crate::file::{FileRef, TimeSource, manifest_digest};
@@ -341,7 +341,15 @@ pub fn directory() -> Vec<Directory> {
             as_of: 2,
         }
         .into(),
-        AccountCreated { account: client(), name: parsed("buoy-17"), platform_admin: false }.into(),
+        AccountCreated {
+            account: client(),
+            name: parsed("buoy-17"),
+            platform_admin: false,
+            owner: None,
+        }
+        .into(),
+        AccountDisabled { account: client(), by: worker() }.into(),
+        AccountEnabled { account: client(), by: worker() }.into(),
         SessionRevoked {
             session: SessionId::from_bits(id(11)),
             until: Wall::from_millis(MOMENT + 3_600_000),
