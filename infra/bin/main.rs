@@ -10,6 +10,7 @@ mod pages;
 mod print;
 mod profile;
 mod rebuild;
+mod receipts;
 mod replay;
 mod secret;
 mod session;
@@ -26,8 +27,8 @@ use session::{Global, Session};
 
 /// Pools of clients that send files, and the servers that work on them in rounds.
 #[derive(Debug, Parser)]
-#[command(name = "sluice", version, after_help = outcome::EXIT_CODES)]
-struct Cli {
+#[command(name = "sluice", version, after_help = outcome::exit_codes())]
+pub(crate) struct Cli {
     #[command(flatten)]
     global: Global,
     #[command(subcommand)]

@@ -10,6 +10,7 @@ mod login;
 mod logout;
 mod pool;
 mod push;
+mod receipt;
 mod signup;
 mod work;
 
@@ -26,6 +27,7 @@ pub(crate) enum ClientCommand {
     Pool(pool::PoolArgs),
     Join(join::JoinArgs),
     Push(push::PushArgs),
+    Receipt(receipt::ReceiptArgs),
     Listen(listen::ListenArgs),
     Work(work::WorkArgs),
     History(history::HistoryArgs),
@@ -59,6 +61,7 @@ impl ClientCommand {
             Self::Pool(args) => pool::run(args, session).await,
             Self::Join(args) => join::run(args, session).await,
             Self::Push(args) => push::run(args, session).await,
+            Self::Receipt(args) => receipt::run(args, session).await,
             Self::Listen(args) => listen::run(args, session).await,
             Self::Work(args) => work::run(args, session).await,
             Self::History(args) => history::run(args, session).await,

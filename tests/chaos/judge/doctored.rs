@@ -40,6 +40,7 @@ fn batched(file: &FileRef, closed: &Closed) -> UploadView {
         late: false,
         batch: Some(closed.batch),
         revision: Some(1),
+        offset: None,
         held_because: None,
     }
 }
