@@ -4,6 +4,7 @@ mod batches;
 mod deliveries;
 mod doctor;
 mod history;
+mod import;
 mod join;
 mod listen;
 mod login;
@@ -27,6 +28,7 @@ pub(crate) enum ClientCommand {
     Pool(pool::PoolArgs),
     Join(join::JoinArgs),
     Push(push::PushArgs),
+    Import(import::ImportArgs),
     Receipt(receipt::ReceiptArgs),
     Listen(listen::ListenArgs),
     Work(work::WorkArgs),
@@ -61,6 +63,7 @@ impl ClientCommand {
             Self::Pool(args) => pool::run(args, session).await,
             Self::Join(args) => join::run(args, session).await,
             Self::Push(args) => push::run(args, session).await,
+            Self::Import(args) => import::run(args, session).await,
             Self::Receipt(args) => receipt::run(args, session).await,
             Self::Listen(args) => listen::run(args, session).await,
             Self::Work(args) => work::run(args, session).await,
