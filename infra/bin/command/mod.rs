@@ -10,6 +10,7 @@ mod listen;
 mod login;
 mod logout;
 mod pool;
+mod prove;
 mod push;
 mod receipt;
 mod signup;
@@ -30,6 +31,7 @@ pub(crate) enum ClientCommand {
     Push(push::PushArgs),
     Import(import::ImportArgs),
     Receipt(receipt::ReceiptArgs),
+    Prove(prove::ProveArgs),
     Listen(listen::ListenArgs),
     Work(work::WorkArgs),
     History(history::HistoryArgs),
@@ -64,6 +66,7 @@ impl ClientCommand {
             Self::Join(args) => join::run(args, session).await,
             Self::Push(args) => push::run(args, session).await,
             Self::Import(args) => import::run(args, session).await,
+            Self::Prove(args) => prove::run(args, session).await,
             Self::Receipt(args) => receipt::run(args, session).await,
             Self::Listen(args) => listen::run(args, session).await,
             Self::Work(args) => work::run(args, session).await,
