@@ -1,6 +1,7 @@
 //! The binary: what is said on the command line, and the exit code.
 #![allow(clippy::doc_markdown, reason = "docs of arguments are their help, shown as they stand")]
 
+mod backup;
 mod bars;
 mod command;
 mod demo;
@@ -43,6 +44,8 @@ enum Command {
     Demo(demo::DemoArgs),
     Replay(replay::ReplayArgs),
     Rebuild(rebuild::RebuildArgs),
+    Backup(backup::BackupArgs),
+    Restore(backup::RestoreArgs),
     #[command(hide = true)]
     Golden(golden::GoldenArgs),
 }
@@ -57,6 +60,8 @@ async fn main() -> ExitCode {
         Command::Demo(args) => Box::pin(demo::run(args)).await,
         Command::Replay(args) => replay::run(args).await,
         Command::Rebuild(args) => rebuild::run(args).await,
+        Command::Backup(args) => backup::back_up(args, &session).await,
+        Command::Restore(args) => backup::restore(args, &session).await,
         Command::Golden(args) => golden::run(&args).map(|()| Done::Whole),
     };
     outcome::exit_code(outcome, &session)
