@@ -4,6 +4,7 @@
 mod backup;
 mod bars;
 mod command;
+mod complete;
 mod demo;
 mod golden;
 mod outcome;
@@ -15,6 +16,7 @@ mod receipts;
 mod replay;
 mod secret;
 mod session;
+mod settings;
 mod span;
 mod up;
 
@@ -46,6 +48,8 @@ enum Command {
     Rebuild(rebuild::RebuildArgs),
     Backup(backup::BackupArgs),
     Restore(backup::RestoreArgs),
+    Completions(complete::CompletionsArgs),
+    Man(complete::ManArgs),
     #[command(hide = true)]
     Golden(golden::GoldenArgs),
 }
@@ -62,6 +66,8 @@ async fn main() -> ExitCode {
         Command::Rebuild(args) => rebuild::run(args).await,
         Command::Backup(args) => backup::back_up(args, &session).await,
         Command::Restore(args) => backup::restore(args, &session).await,
+        Command::Completions(args) => complete::completions(&args).map(|()| Done::Whole),
+        Command::Man(args) => complete::man(&args).map(|()| Done::Whole),
         Command::Golden(args) => golden::run(&args).map(|()| Done::Whole),
     };
     outcome::exit_code(outcome, &session)
