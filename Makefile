@@ -1,5 +1,5 @@
 # The verbs. Logic lives in code: a recipe is one or two lines.
-.PHONY: help run test check lint fmt golden chaos stack-up stack-down clean
+.PHONY: help run test check lint fmt golden dist chaos stack-up stack-down clean
 SLUICE = target/release/sluice
 
 help: ## this list
@@ -26,6 +26,9 @@ fmt: ## format
 
 golden: ## write what is generated from the code
 	cargo run --quiet -- golden
+
+dist: ## one archive of program, completions, man pages, documents and licences; tried once
+	infra/tools/dist.sh
 
 chaos: ## kill the server 300 times under load (SLUICE_SEED=n repeats a run)
 	SLUICE_KILLS=300 cargo test --features faults --test it chaos::kills -- --nocapture

@@ -10,6 +10,7 @@
 
 mod broker;
 mod chaos;
+mod cli;
 mod demo;
 mod random;
 mod refusals;

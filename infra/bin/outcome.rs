@@ -8,10 +8,27 @@ use schemas::problem::Code;
 use crate::print::{clean, say};
 use crate::session::Session;
 
+/// The exit codes of every command.
+pub(crate) const EXITS: [(u8, &str); 8] = [
+    (0, "done"),
+    (1, "failed"),
+    (2, "usage"),
+    (3, "done in part"),
+    (4, "not signed in or not allowed"),
+    (5, "not found"),
+    (6, "proved wrong"),
+    (130, "interrupted"),
+];
+
 /// Shown with the help.
-pub(crate) const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 usage, 3 done in part, \
-    4 not signed in or not allowed, 5 not found, 130 interrupted. Data goes to standard output, \
-    one JSON object per line with --json; all else goes to standard error.";
+pub(crate) fn exit_codes() -> String {
+    let codes: Vec<String> = EXITS.iter().map(|(code, text)| format!("{code} {text}")).collect();
+    format!(
+        "Exit codes: {}. Data goes to standard output, one JSON object per line with --json; all \
+         else goes to standard error.",
+        codes.join(", ")
+    )
+}
 
 /// A command came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +51,11 @@ pub(crate) struct NotSignedIn(pub(crate) String);
 #[error("{0}")]
 pub(crate) struct Misused(pub(crate) String);
 
+/// Something was checked and is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct ProvedWrong(pub(crate) String);
+
 /// The process's exit code; an error is told first.
 pub(crate) fn exit_code(outcome: anyhow::Result<Done>, session: &Session) -> ExitCode {
     let code = match outcome {
@@ -53,6 +75,9 @@ pub(crate) fn exit_code(outcome: anyhow::Result<Done>, session: &Session) -> Exi
 fn code_of(error: &anyhow::Error) -> u8 {
     if error.is::<Misused>() {
         return 2;
+    }
+    if error.is::<ProvedWrong>() {
+        return 6;
     }
     let status = call_error(error).and_then(client::Error::status);
     match status {
@@ -156,6 +181,7 @@ mod tests {
         check(refused(Code::EmptyFile), 1);
         check(NotSignedIn("nobody".into()).into(), 4);
         check(Misused("both".into()).into(), 2);
+        check(ProvedWrong("a receipt".into()).into(), 6);
         check(Error::Unreachable("refused".into()).into(), 1);
         check(anyhow::anyhow!("anything"), 1);
     }

@@ -113,7 +113,7 @@ fn write_private(path: &Path, value: &impl Serialize) -> anyhow::Result<()> {
 
 /// The user's folder for settings (XDG Base Directory Specification).
 #[allow(clippy::disallowed_methods, reason = "the one home of the look-up of XDG folders")]
-fn config_folder() -> PathBuf {
+pub(crate) fn config_folder() -> PathBuf {
     let named = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from);
     // A relative path is invalid there, and to be ignored.
     let named = named.filter(|path| path.is_absolute());

@@ -2,9 +2,11 @@
 //! events.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
+use batcher::verify::Verified;
 use clap::{Args, ValueEnum};
 use infra::directory::Fold;
 use infra::log::{Find, Position, Read};
@@ -52,16 +54,41 @@ enum Which {
 
 /// Runs it.
 pub(crate) async fn run(args: ReplayArgs) -> anyhow::Result<Done> {
-    let url = LogUrl::parse(args.log.as_deref()).map_err(anyhow::Error::msg)?;
-    let read = open_log_to_read(&args.data, &url).await?;
-    let fold = directory(read.as_ref()).await?;
-    let located = fold.pool(&args.pool).and_then(|pool| pool.located.clone());
-    let Some(located) = located else { bail!("there is no pool {}", args.pool) };
+    let (read, located) = open(&args.data, args.log.as_deref(), &args.pool).await?;
     if args.verify {
         return verify(read.as_ref(), &located).await;
     }
     print_records(read.as_ref(), &args, &located).await?;
     Ok(Done::Whole)
+}
+
+/// Opens the log to read it, and finds a pool in it.
+async fn open(
+    data: &Path,
+    log: Option<&str>,
+    pool: &PoolName,
+) -> anyhow::Result<(Arc<dyn Read>, Arc<PoolLocated>)> {
+    let url = LogUrl::parse(log).map_err(anyhow::Error::msg)?;
+    let read = open_log_to_read(data, &url).await?;
+    let fold = directory(read.as_ref()).await?;
+    let located = fold.pool(pool).and_then(|pool| pool.located.clone());
+    let Some(located) = located else { bail!("there is no pool {pool}") };
+    Ok((read, located))
+}
+
+/// What a replay of a pool finds.
+pub(crate) async fn verified(
+    data: &Path,
+    log: Option<&str>,
+    pool: &PoolName,
+) -> anyhow::Result<Verified> {
+    let (read, located) = open(data, log, pool).await?;
+    replayed(read.as_ref(), &located).await
+}
+
+async fn replayed(read: &dyn Read, located: &PoolLocated) -> anyhow::Result<Verified> {
+    let [events, batches] = [&located.events, &located.batches].map(|name| Topic::named(name));
+    Ok(batcher::verify::verify(read, &located.name, &events, &batches).await?)
 }
 
 /// The directory as it stands.
@@ -87,8 +114,7 @@ pub(crate) async fn directory(read: &dyn Read) -> anyhow::Result<Fold> {
 
 #[allow(clippy::print_stdout, reason = "this command's output")]
 async fn verify(read: &dyn Read, located: &PoolLocated) -> anyhow::Result<Done> {
-    let [events, batches] = [&located.events, &located.batches].map(|name| Topic::named(name));
-    let verified = batcher::verify::verify(read, &located.name, &events, &batches).await?;
+    let verified = replayed(read, located).await?;
     let ok = verified.differs.is_none();
     let report = serde_json::json!({
         "pool": located.name,

@@ -1,6 +1,7 @@
 //! Secrets on their way in: from the terminal, standard input or the environment, never from the
 //! command line, which other users of the machine can read.
 
+use std::ffi::OsString;
 use std::io::{IsTerminal as _, Read as _};
 
 use anyhow::Context as _;
@@ -10,6 +11,7 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use console::Term;
 
 use crate::outcome::Misused;
+use crate::settings;
 
 /// Longest secret that is read from standard input.
 const SECRET_BYTES_MAX: u64 = 4_096;
@@ -18,7 +20,11 @@ const ENVIRONMENT_ONLY: [&str; 2] = ["password", "access_token"];
 
 /// What the command line says, once it is clear that it holds no secret.
 pub(crate) fn parsed<T: CommandFactory + FromArgMatches>() -> T {
-    let mut command = T::command();
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let mut command = match settings::applied(T::command(), &arguments) {
+        Ok(command) => command,
+        Err(error) => T::command().error(ErrorKind::ValueValidation, format!("{error:#}")).exit(),
+    };
     let matches = command.get_matches_mut();
     if let Some(name) = on_command_line(&matches) {
         let text = format!(

@@ -32,6 +32,9 @@ pub(crate) struct Global {
     /// Sign in as this user with SLUICE_PASSWORD, as often as needed: for programs that run long
     #[arg(long, global = true, env = "SLUICE_USER", value_name = "NAME")]
     user: Option<UserName>,
+    /// The settings file [default: ~/.config/sluice/config.toml, if it is there]
+    #[arg(long, global = true, env = "SLUICE_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Print JSON: one object per line
     #[arg(long, global = true)]
     json: bool,
@@ -86,6 +89,11 @@ impl Session {
     /// Whether bars may be drawn, if there is a terminal for them.
     pub(crate) fn draws(&self) -> bool {
         !self.global.quiet
+    }
+
+    /// The settings file, where another than the usual one was named.
+    pub(crate) fn settings(&self) -> Option<String> {
+        self.global.config.as_ref().map(|path| path.display().to_string())
     }
 
     /// The password of the environment.
@@ -226,6 +234,7 @@ mod tests {
             server: server.map(str::to_owned),
             profile: Some(folder.join("profile.json")),
             user: None,
+            config: None,
             json: false,
             quiet: true,
             password: None,

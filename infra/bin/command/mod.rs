@@ -5,12 +5,15 @@ mod batches;
 mod deliveries;
 mod doctor;
 mod history;
+mod import;
 mod join;
 mod listen;
 mod login;
 mod logout;
 mod pool;
+mod prove;
 mod push;
+mod receipt;
 mod service;
 mod signup;
 mod work;
@@ -30,6 +33,9 @@ pub(crate) enum ClientCommand {
     Account(account::AccountArgs),
     Join(join::JoinArgs),
     Push(push::PushArgs),
+    Import(import::ImportArgs),
+    Receipt(receipt::ReceiptArgs),
+    Prove(prove::ProveArgs),
     Listen(listen::ListenArgs),
     Work(work::WorkArgs),
     History(history::HistoryArgs),
@@ -65,6 +71,9 @@ impl ClientCommand {
             Self::Pool(args) => pool::run(args, session).await,
             Self::Join(args) => join::run(args, session).await,
             Self::Push(args) => push::run(args, session).await,
+            Self::Import(args) => import::run(args, session).await,
+            Self::Prove(args) => prove::run(args, session).await,
+            Self::Receipt(args) => receipt::run(args, session).await,
             Self::Listen(args) => listen::run(args, session).await,
             Self::Work(args) => work::run(args, session).await,
             Self::History(args) => history::run(args, session).await,

@@ -3,6 +3,7 @@
 //! Each back end has a file of its own, one thread that writes it ([`Worker`]) and a few connections
 //! that read it ([`Readers`]). WAL mode, so neither waits for the other.
 
+mod copy;
 mod failure;
 mod held;
 mod make;
@@ -14,6 +15,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
 
+pub(crate) use copy::copy;
 pub(crate) use failure::Failure;
 pub(crate) use held::Held;
 pub(crate) use make::make;

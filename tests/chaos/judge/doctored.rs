@@ -40,8 +40,8 @@ fn batched(file: &FileRef, closed: &Closed) -> UploadView {
         late: false,
         batch: Some(closed.batch),
         revision: Some(1),
-        held_because: None,
         offset: None,
+        held_because: None,
     }
 }
 

@@ -6,6 +6,10 @@ mod update;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
+use crate::bars::Bars;
+use crate::outcome::{Done, Misused, tell};
+use crate::receipts::{Pushed, Receipts};
+use crate::session::{OfPool, Session};
 use anyhow::Context as _;
 use clap::Args;
 use client::{Client, Source, Upload};
@@ -13,11 +17,6 @@ use futures_util::StreamExt as _;
 use schemas::api::{Landing, UploadReceipt};
 use schemas::name::{FileName, IdempotencyKey, MediaType};
 use schemas::time::ObservedAt;
-use serde::Serialize;
-
-use crate::bars::Bars;
-use crate::outcome::{Done, Misused, tell};
-use crate::session::{OfPool, Session};
 
 /// Files under way at once.
 const UPLOADS_MAX: usize = 4;
@@ -52,14 +51,9 @@ pub(crate) struct PushArgs {
     /// Names this upload or update: a repeat under the same key is no second one
     #[arg(long)]
     key: Option<IdempotencyKey>,
-}
-
-/// One file that was sent.
-#[derive(Serialize)]
-struct Pushed<'a> {
-    file: &'a Path,
-    #[serde(flatten)]
-    receipt: &'a UploadReceipt,
+    /// Keep receipts in this folder, and the server's keys with them
+    #[arg(long, value_name = "DIR", env = "SLUICE_RECEIPTS", conflicts_with = "spool")]
+    receipts: Option<PathBuf>,
 }
 
 pub(crate) async fn run(args: PushArgs, session: &Session) -> anyhow::Result<Done> {
@@ -75,6 +69,7 @@ pub(crate) async fn run(args: PushArgs, session: &Session) -> anyhow::Result<Don
 
 async fn singly(args: &PushArgs, session: &Session) -> anyhow::Result<Done> {
     let client = session.client()?;
+    let shelf = args.shelf(&client).await?;
     let bars = Bars::new(session.draws());
     let push = async |file: &PathBuf| (file.clone(), one(args, file, &client, &bars).await);
     let mut pushed = futures_util::stream::iter(args.files.iter().map(push)).buffered(UPLOADS_MAX);
@@ -83,7 +78,7 @@ async fn singly(args: &PushArgs, session: &Session) -> anyhow::Result<Done> {
         match receipt {
             Ok(receipt) => {
                 sent += 1;
-                print(session, &file, &receipt)?;
+                print(session, shelf.as_ref(), &Pushed { file: &file, receipt: &receipt })?;
             }
             Err(error) => failures.push(error),
         }
@@ -119,10 +114,14 @@ async fn one(
     receipt
 }
 
-fn print(session: &Session, file: &Path, receipt: &UploadReceipt) -> anyhow::Result<()> {
-    session.print.object(&Pushed { file, receipt }, |pushed| {
-        format!("{}: {}", pushed.file.display(), where_to(pushed.receipt))
-    })
+/// Keeps the receipt, if that is asked for, before it is shown.
+fn print(session: &Session, shelf: Option<&Receipts>, pushed: &Pushed<'_>) -> anyhow::Result<()> {
+    if let Some(shelf) = shelf {
+        shelf.keep(pushed)?;
+    }
+    session
+        .print
+        .object(pushed, |pushed| format!("{}: {}", pushed.file.display(), where_to(pushed.receipt)))
 }
 
 /// Where a file will be, in words.
@@ -149,26 +148,43 @@ fn where_to(receipt: &UploadReceipt) -> String {
 }
 
 impl PushArgs {
+    /// Where receipts are kept, if that is asked for.
+    async fn shelf(&self, client: &Client) -> anyhow::Result<Option<Receipts>> {
+        match &self.receipts {
+            Some(folder) => Receipts::open(folder, client).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// When a file was made. Where the server needs a time, the file's own is told by default.
     fn time_of(&self, file: &Path, needed: bool) -> anyhow::Result<Option<ObservedAt>> {
         if self.at.is_some() || !(self.at_mtime || needed) {
             return Ok(self.at);
         }
-        let named = || file.display().to_string();
-        let changed = std::fs::metadata(file).and_then(|metadata| metadata.modified());
-        let since_1970 = changed.with_context(named)?.duration_since(UNIX_EPOCH);
-        let millis = since_1970.unwrap_or_default().as_millis();
-        Ok(Some(ObservedAt::from_millis(i64::try_from(millis).unwrap_or(i64::MAX))))
+        changed_at(file).map(Some)
     }
 
     fn type_of(&self, file: &Path) -> MediaType {
-        let guessed = || mime_guess::from_path(file).first()?.essence_str().parse().ok();
-        self.media_type.clone().or_else(guessed).unwrap_or_else(MediaType::octet_stream)
+        self.media_type.clone().unwrap_or_else(|| type_by_extension(file))
     }
 }
 
+/// When a file was last changed.
+pub(super) fn changed_at(file: &Path) -> anyhow::Result<ObservedAt> {
+    let changed = std::fs::metadata(file).and_then(|metadata| metadata.modified());
+    let changed = changed.with_context(|| file.display().to_string())?;
+    let millis = changed.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    Ok(ObservedAt::from_millis(i64::try_from(millis).unwrap_or(i64::MAX)))
+}
+
+/// What a file is, as far as its name tells.
+pub(super) fn type_by_extension(file: &Path) -> MediaType {
+    let guessed = || mime_guess::from_path(file).first()?.essence_str().parse().ok();
+    guessed().unwrap_or_else(MediaType::octet_stream)
+}
+
 /// What a file is called there: its name without its folders.
-fn name_of(file: &Path) -> anyhow::Result<FileName> {
+pub(super) fn name_of(file: &Path) -> anyhow::Result<FileName> {
     let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     name.parse().with_context(|| file.display().to_string())
 }

@@ -6,10 +6,12 @@ use client::{OnInvalid, Source, Update, UpdateFile, fresh};
 use super::{PushArgs, name_of, print};
 use crate::bars::Bars;
 use crate::outcome::Done;
+use crate::receipts::Pushed;
 use crate::session::Session;
 
 pub(super) async fn run(args: &PushArgs, session: &Session) -> anyhow::Result<Done> {
     let client = session.client()?;
+    let shelf = args.shelf(&client).await?;
     let mut files = Vec::with_capacity(args.files.len());
     for file in &args.files {
         let observed_at = args.time_of(file, true)?.context("a time")?;
@@ -28,7 +30,7 @@ pub(super) async fn run(args: &PushArgs, session: &Session) -> anyhow::Result<Do
     bar.finish_and_clear();
     let receipt = receipt?;
     for (file, item) in args.files.iter().zip(&receipt.items) {
-        print(session, file, item)?;
+        print(session, shelf.as_ref(), &Pushed { file, receipt: item })?;
     }
     Ok(Done::Whole)
 }

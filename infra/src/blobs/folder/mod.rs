@@ -54,6 +54,23 @@ impl Folder {
         Ok(folder)
     }
 
+    /// The files of all whole objects, folder by folder, without opening it.
+    pub(crate) fn object_files(
+        root: &Path,
+    ) -> impl Iterator<Item = io::Result<Vec<PathBuf>>> + use<> {
+        place::fans(root).map(|fan| {
+            let mut files = Vec::new();
+            for entry in fs::read_dir(&fan)? {
+                let name = entry?.file_name();
+                if name.to_str().is_some_and(|name| place::object_key(name).is_some()) {
+                    files.push(fan.join(name));
+                }
+            }
+            files.sort();
+            Ok(files)
+        })
+    }
+
     fn object(&self, key: &ObjectKey) -> PathBuf {
         place::fan(&self.root, key).join(place::object_name(key))
     }

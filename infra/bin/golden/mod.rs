@@ -1,5 +1,7 @@
 //! `sluice golden`: writes what is generated from the code, or says what is stale.
 
+mod cli;
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -59,6 +61,7 @@ fn all() -> anyhow::Result<Vec<(String, String, bool)>> {
     all.push(("docs/events.md".into(), events(&schemas), false));
     all.push(("docs/config.md".into(), config(), false));
     all.push(("docs/api.md".into(), api(), false));
+    all.push(("docs/cli.md".into(), cli::text(), false));
     let document = serde_json::to_string_pretty(&openapi::document())? + "\n";
     all.push(("docs/openapi.json".into(), document, false));
     Ok(all)

@@ -1,0 +1,8 @@
+//! What people and scripts do on the command line, against the built binary.
+
+mod backup;
+mod import;
+mod output;
+mod prove;
+mod receipts;
+mod stand;
