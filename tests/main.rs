@@ -12,6 +12,8 @@ mod broker;
 mod chaos;
 mod cli;
 mod demo;
+mod full_disk;
+mod keeping;
 mod random;
 mod refusals;
 mod server;

@@ -156,5 +156,6 @@ fn view(name: &PoolName, pool: &Pool, roles: RoleSet) -> Option<PoolView> {
         policy: policy.policy.clone(),
         members: u64::try_from(pool.members).unwrap_or(u64::MAX),
         state: pool.state,
+        held: None,
     })
 }

@@ -8,12 +8,14 @@ use infra::known::{Known, KnownDelivery, KnownPart, KnownResult, KnownUpload};
 use infra::table::Field as _;
 use infra::views::Result;
 use schemas::api::DeliveryState;
+use schemas::event::Sent;
 use schemas::file::{FileRef, TimeSource};
 use schemas::id::{AccountId, ResultId, UploadId};
 use schemas::name::PoolName;
 use schemas::time::Window;
 use schemas::topic::Offset;
 
+use crate::holding;
 use crate::progress::Progress;
 use crate::project::{
     ClaimableRow, DeliveryRow, HistoryRow, MemberRolesRow, MemberRow, PartClosedRow, PartFilesRow,
@@ -46,6 +48,14 @@ impl Known for KnownTables {
     async fn upload(&self, pool: &PoolName, upload: UploadId) -> Result<Option<KnownUpload>> {
         let row = upload_of(&self.tables, pool, upload).await?;
         Ok(row.map(|row| KnownUpload { offset: row.event, file: row.into() }))
+    }
+
+    async fn held(&self, pool: &PoolName, member: AccountId) -> Result<Sent> {
+        holding::held(&self.tables, pool, member).await
+    }
+
+    async fn has(&self, pool: &PoolName, events: Offset) -> bool {
+        self.progress.events(pool) > events
     }
 
     async fn part(&self, pool: &PoolName, window: &Window) -> Result<Option<KnownPart>> {

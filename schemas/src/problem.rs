@@ -72,6 +72,10 @@ codes! {
         "Ask an admin of a pool for a join token and redeem it as a device, or ask the operator.";
     WrongUser "wrong-user" 403 "the token is another user's",
         "Ask about the user the token was issued to.";
+    PoolQuotaExceeded "pool-quota-exceeded" 403 "the pool may not hold more",
+        "An admin of the pool can raise its quota; where the pool keeps files for a time only, there is room once that is over.";
+    MemberQuotaExceeded "member-quota-exceeded" 403 "the pool takes no more from this member",
+        "An admin of the pool can raise the quota of members; where the pool keeps files for a time only, there is room once that is over.";
     NotFound "not-found" 404 "there is no such thing, or you may not know of it",
         "Check the path and the ids. What belongs to pools you are not in is not found either.";
     MethodNotAllowed "method-not-allowed" 405 "this resource does not have that method",
@@ -116,6 +120,8 @@ codes! {
         "Ask an admin of the pool for a new one.";
     PoolArchived "pool-archived" 410 "the pool is archived: it takes nothing more",
         "Read what is there; send files to another pool.";
+    ContentErased "content-erased" 410 "the bytes were kept for as long as the pool keeps them",
+        "Nothing to do: what is known of the file stays in history, its bytes are gone.";
     LengthRequired "length-required" 411 "the length of the body must be declared",
         "Send Content-Length: files are checked against limits before their first byte is read.";
     PolicyStale "policy-stale" 412 "the policy was changed since you read it",
@@ -150,6 +156,8 @@ codes! {
         "Read it first, and send its ETag in If-Match; `*` replaces any version.";
     RateLimited "rate-limited" 429 "too many requests come from this address",
         "Nothing was done. Retry after the time in Retry-After; `RateLimit` in every answer tells how many are left.";
+    QuotaReserved "quota-reserved" 429 "uploads under way have the rest of the quota",
+        "Nothing was taken. Retry after the time in Retry-After: some of them may fail or be smaller.";
     Internal "internal" 500 "something failed on our side",
         "Retry with the same idempotency key; report the `request_id` if it stays.";
     Unavailable "unavailable" 503 "a part of the service cannot be reached",

@@ -6,6 +6,7 @@
 mod emit;
 mod files;
 mod held;
+mod keeping;
 mod life;
 mod members;
 mod minimum;
@@ -31,6 +32,7 @@ use serde::{Deserialize, Serialize};
 
 use emit::Emit;
 use held::Held;
+use keeping::Keeping;
 use members::{Member, Token};
 use seen::Seen;
 use versions::Version;
@@ -85,6 +87,8 @@ pub struct State {
     seen: Seen,
     /// Files held for an admin.
     held: Held,
+    /// What it holds, and what it has kept for long enough.
+    keeping: Keeping,
     watermark: Watermark,
     /// The latest end of a window that was given a file.
     assigned_until: Option<EffectiveAt>,

@@ -16,6 +16,7 @@ mod push;
 mod receipt;
 mod service;
 mod signup;
+mod sweep;
 mod work;
 
 use clap::Subcommand;
@@ -41,6 +42,7 @@ pub(crate) enum ClientCommand {
     History(history::HistoryArgs),
     Batches(batches::BatchesArgs),
     Deliveries(deliveries::DeliveriesArgs),
+    Sweep(sweep::SweepArgs),
     Doctor(doctor::DoctorArgs),
 }
 
@@ -79,6 +81,7 @@ impl ClientCommand {
             Self::History(args) => history::run(args, session).await,
             Self::Batches(args) => batches::run(args, session).await,
             Self::Deliveries(args) => deliveries::run(args, session).await,
+            Self::Sweep(args) => sweep::run(args, session).await,
             Self::Doctor(args) => doctor::run(args, session).await,
         }
     }

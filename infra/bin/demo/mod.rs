@@ -124,6 +124,8 @@ fn up_args(args: &DemoArgs, password: &str) -> UpArgs {
         listen: args.listen,
         insecure: false,
         sign_ups: SignUps::Open,
+        tls_cert: None,
+        tls_key: None,
         log: None,
         // Nobody wants to watch for the minute that a window takes at least elsewhere.
         // All of the troupe have one address.

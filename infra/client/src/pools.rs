@@ -2,7 +2,8 @@
 
 use reqwest::header::IF_MATCH;
 use schemas::api::{
-    ArchivePool, CloseWindow, CreatePool, Page, PolicyView, PoolView, ReleaseUpload, WindowView,
+    ArchivePool, CloseWindow, CreatePool, Page, PolicyView, PoolView, ReleaseUpload, SweepReport,
+    WindowView,
 };
 use schemas::event::OpenWindows;
 use schemas::id::UploadId;
@@ -19,6 +20,11 @@ impl Client {
     /// Makes a pool; the caller is its owner.
     pub async fn create_pool(&self, ask: &CreatePool) -> Result<PoolView> {
         self.call(route::CREATE_POOL, &[]).json(ask).key(&fresh::key()).answer().await
+    }
+
+    /// What sweeping would remove now; for platform admins.
+    pub async fn sweep_report(&self) -> Result<SweepReport> {
+        self.call(route::SWEEP, &[]).answer().await
     }
 
     /// The pools the caller is in.

@@ -4,8 +4,10 @@ mod batches;
 mod clients;
 mod content;
 mod deliveries;
+mod erased;
 mod pools;
 mod results;
+mod sweep;
 mod uploads;
 mod windows;
 
@@ -34,6 +36,7 @@ use crate::fetched::Fetched;
 use crate::notices::{self, Hub};
 use crate::progress::Progress;
 use crate::project::MemberRow;
+use crate::sweep::SweepDeps;
 use crate::tables::Tables;
 
 /// Rows in a page when the request names no number.
@@ -59,6 +62,8 @@ pub struct Reading {
     pub fetched: Fetched,
     /// Who listens.
     pub hub: Arc<Hub>,
+    /// What sweeping works with.
+    pub sweep: SweepDeps,
 }
 
 impl FromRef<Reading> for Access {
@@ -91,6 +96,7 @@ pub fn routes(reading: Reading) -> Routes {
         .mount(route::FETCH_RESULT, results::fetch)
         .mount(route::READ_DELIVERIES, deliveries::list)
         .mount(route::NOTICES, notices::stream)
+        .mount(route::SWEEP, sweep::look)
         .with(reading)
 }
 

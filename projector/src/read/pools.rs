@@ -7,7 +7,8 @@ use http::{HeaderMap, StatusCode};
 use infra::directory::Member;
 use infra::http::{AskedPosition, Here, Json, Listed, Path, Query, Refused};
 use infra::identity::Caller;
-use schemas::api::{MemberView, Page, PolicyView, PoolView, TokenView};
+use schemas::api::{Held, MemberView, Page, PolicyView, PoolView, TokenView};
+use schemas::event::Sent;
 use schemas::id::{AccountId, TokenId};
 use schemas::name::PoolName;
 use schemas::problem::Code;
@@ -15,6 +16,7 @@ use schemas::role::RoleSet;
 use schemas::route;
 
 use super::{Paging, Reading};
+use crate::holding;
 
 pub(super) async fn list(
     State(reading): State<Reading>,
@@ -53,6 +55,7 @@ fn view_with(reading: &Reading, name: &PoolName, roles: RoleSet) -> Option<PoolV
         policy: policy.policy.clone(),
         members: pool.members as u64,
         state: pool.state,
+        held: None,
     })
 }
 
@@ -63,7 +66,14 @@ pub(super) async fn read(
     Path(pool): Path<PoolName>,
 ) -> Result<Json<PoolView>, Refused> {
     let allowed = reading.allow(&caller, &route::READ_POOL, &pool, asked).await?;
-    Ok(Json(view_with(&reading, &pool, allowed.roles).ok_or(Code::NotFound)?))
+    let mut view = view_with(&reading, &pool, allowed.roles).ok_or(Code::NotFound)?;
+    if view.policy.quota.is_some() {
+        let Sent { files, bytes, client_files, client_bytes } =
+            holding::held(&reading.tables, &pool, caller.account).await?;
+        let (own_files, own_bytes) = (client_files, client_bytes);
+        view.held = Some(Held { files, bytes, own_files, own_bytes });
+    }
+    Ok(Json(view))
 }
 
 /// The newest policy. Its version is the tag: who has it is told nothing more.

@@ -9,6 +9,7 @@ mod pool;
 mod query;
 mod receipt;
 mod result;
+mod sweep;
 mod upload;
 
 pub use account::{
@@ -19,7 +20,7 @@ pub use batch::{
 };
 pub use notice::{Notice, Noticed};
 pub use pool::{
-    AddMember, ArchivePool, CloseWindow, CreatePool, GiveAway, IssueToken, IssuedToken, Join,
+    AddMember, ArchivePool, CloseWindow, CreatePool, GiveAway, Held, IssueToken, IssuedToken, Join,
     JoinDevice, JoinedDevice, MemberView, PolicyView, PoolView, TokenView, WindowState, WindowView,
 };
 pub use query::{
@@ -30,9 +31,10 @@ pub use receipt::{RECEIPT_TYPE, Stated, StatedOf};
 pub use result::{
     Acknowledge, DeliveriesView, DeliveryState, DeliveryView, Receipt, ResultReceipt, ResultView,
 };
+pub use sweep::SweepReport;
 pub use upload::{
-    Landing, ReleaseUpload, UpdateItem, UpdateManifest, UpdateReceipt, UploadReceipt, UploadState,
-    UploadView,
+    Content, Landing, ReleaseUpload, UpdateItem, UpdateManifest, UpdateReceipt, UploadReceipt,
+    UploadState, UploadView,
 };
 
 use schemars::JsonSchema;

@@ -39,6 +39,9 @@ pub struct PoolView {
     /// Whether it takes files and closes windows.
     #[serde(default)]
     pub state: PoolState,
+    /// What it holds and what the caller does, where it has a quota; of one pool only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Held>,
 }
 
 /// `POST /v1/pools/{pool}/archive`.
@@ -81,6 +84,19 @@ impl From<&PolicyCopied> for PolicyView {
             policy: copy.policy.clone(),
         }
     }
+}
+
+/// What a pool and one of its members hold, as far as the tables know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Held {
+    /// The pool's files.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// The caller's files.
+    pub own_files: u64,
+    /// Their bytes.
+    pub own_bytes: u64,
 }
 
 /// `PUT /v1/pools/{pool}/members/{account}`.

@@ -33,8 +33,9 @@ pub use pool::{
     PoolState, Refusal, RequestRefused,
 };
 pub use upload::{
-    FileDiscarded, FilePlaced, FileReleased, HeldReason, Placement, UpdateReceived,
-    UploadDiscardRequested, UploadReceived, UploadRefused, UploadReleaseRequested, UploadRepeated,
+    ContentErased, FileDiscarded, FilePlaced, FileReleased, HeldReason, Placement, Sent,
+    UpdateReceived, UploadDiscardRequested, UploadReceived, UploadRefused, UploadReleaseRequested,
+    UploadRepeated,
 };
 pub use window::{
     BatchAmended, BatchCancelled, BatchFailed, BatchReady, CloseReason, Closed, MISSING_NAMED_MAX,
@@ -149,6 +150,7 @@ topic_bodies! {
         FilePlaced = "sluice.file.placed.v1",
         FileReleased = "sluice.file.released.v1",
         FileDiscarded = "sluice.file.discarded.v1",
+        ContentErased = "sluice.content.erased.v1",
         UploadRefused = "sluice.upload.refused.v1",
         UploadRepeated = "sluice.upload.repeated.v1",
         WindowOpened = "sluice.window.opened.v1",
@@ -249,7 +251,8 @@ impl Derived {
             | Self::PoolResumed(_)
             | Self::PoolArchived(_)
             | Self::RequestRefused(_)
-            | Self::ClaimRefused(_) => return None,
+            | Self::ClaimRefused(_)
+            | Self::ContentErased(_) => return None,
         })
     }
 
@@ -285,7 +288,8 @@ impl Derived {
             | Self::ManifestPage(_)
             | Self::BatchAmended(_)
             | Self::BatchCancelled(_)
-            | Self::BatchFailed(_) => false,
+            | Self::BatchFailed(_)
+            | Self::ContentErased(_) => false,
         }
     }
 }

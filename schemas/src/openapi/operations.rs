@@ -6,13 +6,16 @@ use crate::api::{
     CreatePool, Credentials, DeliveriesQuery, DeliveriesView, EarlierQuery, Fail, GiveAway,
     IssueToken, IssuedToken, Join, JoinDevice, JoinedDevice, Lease, MakeClient, ManifestQuery,
     ManifestView, MemberView, OfferQuery, Page, PageQuery, PolicyView, PoolView, Receipt,
-    ReleaseUpload, Renew, ResultReceipt, ResultView, ResultsQuery, SignUp, SignedIn, TokenAnswer,
-    TokenForm, TokenView, UpdateManifest, UpdateQuery, UpdateReceipt, UploadQuery, UploadReceipt,
-    UploadView, ValidateQuery, Validated, WindowView,
+    ReleaseUpload, Renew, ResultReceipt, ResultView, ResultsQuery, SignUp, SignedIn, SweepReport,
+    TokenAnswer, TokenForm, TokenView, UpdateManifest, UpdateQuery, UpdateReceipt, UploadQuery,
+    UploadReceipt, UploadView, ValidateQuery, Validated, WindowView,
 };
 use crate::policy::PolicyAsk;
 use crate::problem::Code;
 use crate::route::{self, Route};
+
+/// What a pool with a quota refuses with.
+const QUOTAS: &[Code] = &[Code::PoolQuotaExceeded, Code::MemberQuotaExceeded, Code::QuotaReserved];
 
 /// All of them, in the order of the table of routes.
 pub(super) fn all() -> Vec<Operation> {
@@ -188,7 +191,8 @@ fn files() -> Vec<Operation> {
             .gives::<UploadReceipt>(201)
             .gives::<UploadReceipt>(200)
             .with(&["SluicePosition", "Location", "ReprDigest"])
-            .refuses(&[Code::UploadInProgress, Code::IdempotencyKeyReused, Code::PoolArchived]),
+            .refuses(&[Code::UploadInProgress, Code::IdempotencyKeyReused, Code::PoolArchived])
+            .refuses(QUOTAS),
         earlier(route::FILE_UPLOAD),
         earlier(route::API_UPLOAD),
         Operation::on(route::UPDATE)
@@ -198,7 +202,8 @@ fn files() -> Vec<Operation> {
             .gives::<UpdateReceipt>(201)
             .gives::<UpdateReceipt>(200)
             .with(&["SluicePosition", "Location"])
-            .refuses(&[Code::UploadInProgress, Code::IdempotencyKeyReused, Code::PoolArchived]),
+            .refuses(&[Code::UploadInProgress, Code::IdempotencyKeyReused, Code::PoolArchived])
+            .refuses(QUOTAS),
         held(route::RELEASE_UPLOAD).takes::<ReleaseUpload>(),
         held(route::DISCARD_UPLOAD),
         Operation::on(route::READ_UPLOAD).gives::<UploadView>(200),
@@ -294,6 +299,7 @@ fn results() -> Vec<Operation> {
 
 fn process() -> Vec<Operation> {
     vec![
+        Operation::on(route::SWEEP).gives::<SweepReport>(200).refuses(&[Code::Forbidden]),
         Operation::on(route::ERRORS).answers(200, Gives::Text("text/plain")),
         Operation::on(route::OPENAPI).answers(200, Gives::Text("application/json")),
         Operation::on(route::DOCS).answers(200, Gives::Text("text/html")),

@@ -41,6 +41,7 @@ fn batched(file: &FileRef, closed: &Closed) -> UploadView {
         batch: Some(closed.batch),
         revision: Some(1),
         offset: None,
+        content: schemas::api::Content::Kept,
         held_because: None,
     }
 }

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use super::{
     AccountCreated, AccountDisabled, AccountEnabled, BatchAmended, BatchCancelled, BatchFailed,
     BatchLeased, BatchReady, Body, ClaimRefusal, ClaimRefused, ClaimRequested, CloseReason, Closed,
-    Delivery, DeliveryAcknowledged, DeliveryFailed, DeliveryFetched, Derived, Directory, Event,
-    ExpiryReason, FileDiscarded, FilePlaced, FileReleased, LeaseExpired, LeaseRenewed,
-    ManifestPage, MembershipCopied, OfferRefusal, Placement, PolicyCopied, PoolCreated,
-    PoolLocated, PoolState, PoolStateCopied, ProcessingFailed, ResultOffered, ResultPublished,
-    ResultRefused, SemanticsRaised, SessionRevoked, SnapshotTaken, Timer, TimerDue, TokenCopied,
-    UpdateReceived, UploadDiscardRequested, UploadReceived, UploadRefused, UploadReleaseRequested,
-    UploadRepeated, WindowCloseAsked, WindowOpened,
+    ContentErased, Delivery, DeliveryAcknowledged, DeliveryFailed, DeliveryFetched, Derived,
+    Directory, Event, ExpiryReason, FileDiscarded, FilePlaced, FileReleased, LeaseExpired,
+    LeaseRenewed, ManifestPage, MembershipCopied, OfferRefusal, Placement, PolicyCopied,
+    PoolCreated, PoolLocated, PoolState, PoolStateCopied, ProcessingFailed, ResultOffered,
+    ResultPublished, ResultRefused, SemanticsRaised, Sent, SessionRevoked, SnapshotTaken, Timer,
+    TimerDue, TokenCopied, UpdateReceived, UploadDiscardRequested, UploadReceived, UploadRefused,
+    UploadReleaseRequested, UploadRepeated, WindowCloseAsked, WindowOpened,
 };
 use crate::digest::Digest;
 use crate::file::{FileRef, TimeSource, manifest_digest};
@@ -217,9 +217,16 @@ fn derived_of_files() -> Vec<Derived> {
     let file = Arc::new(file());
     let (by, upload) = (AccountId::from_bits(id(7)), upload());
     vec![
-        FilePlaced { file: Arc::clone(&file), update: None, placed: placed.clone() }.into(),
+        FilePlaced {
+            file: Arc::clone(&file),
+            update: None,
+            placed: placed.clone(),
+            sent: Some(Sent { files: 1, bytes: 5, client_files: 1, client_bytes: 5 }),
+        }
+        .into(),
         FileReleased { by, file: Arc::clone(&file), placed }.into(),
         FileDiscarded { by, upload }.into(),
+        ContentErased { inputs_before: Some(log_time()), results_before: None }.into(),
         UploadRefused { upload, client: client(), update: None }.into(),
         UploadRepeated { upload, update: None }.into(),
         WindowOpened {
