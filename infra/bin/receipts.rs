@@ -189,7 +189,7 @@ mod tests {
             kept.into_iter().map(|kept| (kept.receipt, kept.file)).collect::<Vec<_>>()
         };
         let (a, b) = (("a".to_owned(), None), ("b".to_owned(), Some(PathBuf::from("x.csv"))));
-        assert_eq!(read_from("{\n\"receipt\": \"a\"\n}"), [a.clone()]);
+        assert_eq!(read_from("{\n\"receipt\": \"a\"\n}"), std::slice::from_ref(&a));
         let update = r#"{"items": [{"receipt": "a"}, {"receipt": "b", "file": "x.csv"}]}"#;
         assert_eq!(read_from(update), [a.clone(), b.clone()]);
         let lines = "{\"receipt\": \"a\"}\n\n{\"file\": \"x.csv\", \"receipt\": \"b\"}\n";
@@ -198,7 +198,7 @@ mod tests {
         fs::write(&path, "{}").unwrap();
         assert!(read(&path).is_err());
         fs::write(folder.path().join(KEYS_FILE), "{}").unwrap();
-        assert_eq!(files_of(folder.path()).unwrap(), [path.clone()]);
+        assert_eq!(files_of(folder.path()).unwrap(), std::slice::from_ref(&path));
         assert_eq!(keys_beside(&path), Some(folder.path().join(KEYS_FILE)));
     }
 }
