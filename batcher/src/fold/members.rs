@@ -29,7 +29,7 @@ pub(super) struct Member {
 
 impl Member {
     /// What it is now.
-    fn acts_as(&self, role: Role) -> bool {
+    fn acts_as(self, role: Role) -> bool {
         !self.suspended && self.roles.has(role)
     }
 }

@@ -152,7 +152,7 @@ impl LocalIdentity {
     ) -> Result<(AccountByName, bool)> {
         let created_at = self.clock.now();
         let account = AccountId::from_uuid(fresh::uuid(created_at));
-        let row = AccountByName { account, password, name, platform_admin, created_at };
+        let row = AccountByName { name, account, password, platform_admin, created_at };
         if self.kept.insert_new(Cells::of(row.clone())).await? {
             return Ok((row, true));
         }
