@@ -10,7 +10,7 @@ use schemas::event::Sent;
 use schemas::file::FileRef;
 use schemas::id::{AccountId, ResultId, UploadId};
 use schemas::name::PoolName;
-use schemas::time::{LogTime, Window};
+use schemas::time::{EffectiveAt, LogTime, Window};
 use schemas::topic::Offset;
 
 use crate::views::Result;
@@ -91,6 +91,16 @@ pub trait Known: Debug + Send + Sync {
         result: ResultId,
         member: AccountId,
     ) -> Result<Option<KnownDelivery>>;
+    /// The files put into windows by events before `before` whose effective time lies in a range,
+    /// in (effective time, client, upload) order; more than `files_max` when there are more. `None`
+    /// when the tables do not get to that event in time.
+    async fn range(
+        &self,
+        pool: &PoolName,
+        range: (EffectiveAt, EffectiveAt),
+        before: Offset,
+        files_max: usize,
+    ) -> Result<Option<Vec<FileRef>>>;
 
     /// Whether there may be a batch to claim, as of this offset of `.batches` or later: waits a
     /// little for the tables to get there, and says yes when they do not.

@@ -18,7 +18,7 @@ use schemas::limit::Limits;
 use crate::metrics::IngestMetrics;
 use crate::quota::Reservations;
 use crate::receipt::Acknowledged;
-use crate::upload::{Flights, UploadKey};
+use crate::upload::{Clocks, Flights, UploadKey};
 use crate::work::{Desks, Renewals};
 
 /// Who may make an account.
@@ -85,6 +85,7 @@ pub struct State {
     pub(crate) renewals: Arc<Renewals>,
     pub(crate) notary: Arc<Notary>,
     pub(crate) acknowledged: Arc<Acknowledged>,
+    pub(crate) clocks: Arc<Clocks>,
 }
 
 impl State {
@@ -109,6 +110,7 @@ impl State {
             renewals: Arc::default(),
             notary: Arc::new(parts.notary),
             acknowledged: Arc::default(),
+            clocks: Arc::default(),
         }
     }
 

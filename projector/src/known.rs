@@ -9,17 +9,18 @@ use infra::table::Field as _;
 use infra::views::Result;
 use schemas::api::DeliveryState;
 use schemas::event::Sent;
-use schemas::file::{FileRef, TimeSource};
+use schemas::file::FileRef;
 use schemas::id::{AccountId, ResultId, UploadId};
 use schemas::name::PoolName;
-use schemas::time::Window;
+use schemas::time::{EffectiveAt, Window};
 use schemas::topic::Offset;
 
 use crate::holding;
 use crate::progress::Progress;
 use crate::project::{
-    ClaimableRow, DeliveryRow, HistoryRow, MemberRolesRow, MemberRow, PartClosedRow, PartFilesRow,
-    PartRow, ResultRow, role_set, shard_of_member, state_number, week_of,
+    ClaimableRow, DeliveryRow, HOUR_MS, HistoryRow, MemberRolesRow, MemberRow, PartClosedRow,
+    PartFilesRow, PartRow, PoolFileRow, ResultRow, role_set, shard_of_member, state_number,
+    time_source_of, week_of,
 };
 use crate::read::upload_of;
 use crate::tables::Tables;
@@ -28,6 +29,10 @@ use crate::tables::Tables;
 const CLAIMABLE_WAIT: Duration = Duration::from_millis(500);
 /// How long they are waited for to tell of a result that was offered once more.
 const PUBLISHED_WAIT: Duration = Duration::from_millis(500);
+/// How long the tables are waited for before a range is listed.
+const RANGE_WAIT: Duration = Duration::from_secs(2);
+/// Rows of a range that are read in one go.
+const RANGE_PAGE: usize = 2_000;
 
 /// Answers ingest from the tables.
 #[derive(Clone, Debug)]
@@ -111,6 +116,41 @@ impl Known for KnownTables {
         Ok(row.map(|row| KnownDelivery { offset: row.offset, at: row.at }))
     }
 
+    async fn range(
+        &self,
+        pool: &PoolName,
+        (from, to): (EffectiveAt, EffectiveAt),
+        before: Offset,
+        files_max: usize,
+    ) -> Result<Option<Vec<FileRef>>> {
+        if !self.progress.wait_events(pool, before, RANGE_WAIT).await {
+            return Ok(None);
+        }
+        let mut files = Vec::new();
+        let hour_of = |at: EffectiveAt| at.millis().div_euclid(HOUR_MS);
+        for hour in hour_of(from)..=hour_of(to) {
+            let mut after = None;
+            loop {
+                let key = [pool.clone().cell(), hour.cell()];
+                let (rows, more) = self.tables.some::<PoolFileRow>(key, after, RANGE_PAGE).await?;
+                after = rows
+                    .last()
+                    .map(|row| vec![row.effective_at.cell(), row.client.cell(), row.upload.cell()]);
+                let meant = |row: &PoolFileRow| {
+                    (from..to).contains(&row.effective_at) && row.cause < before
+                };
+                files.extend(rows.into_iter().filter(meant).map(FileRef::from));
+                if files.len() > files_max {
+                    return Ok(Some(files));
+                }
+                if !more || after.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(Some(files))
+    }
+
     async fn claimable(&self, pool: &PoolName, batches: Offset) -> Result<bool> {
         if !self.progress.wait_batches(pool, batches, CLAIMABLE_WAIT).await {
             return Ok(true);
@@ -122,9 +162,6 @@ impl Known for KnownTables {
 
 impl From<HistoryRow> for FileRef {
     fn from(row: HistoryRow) -> Self {
-        let time_source =
-            if row.observed_at.is_some() { TimeSource::Client } else { TimeSource::Server };
-        let observed = row.observed_at.map(schemas::time::ObservedAt::millis);
         Self {
             upload: row.upload,
             client: row.client,
@@ -137,8 +174,8 @@ impl From<HistoryRow> for FileRef {
             sent_at: None,
             received_at: row.received_at,
             effective_at: row.effective_at,
-            time_source,
-            clamped: observed.is_some_and(|at| at != row.effective_at.millis()),
+            time_source: time_source_of(&row.time_source),
+            clamped: row.clamped,
             quarantined: row.held.as_deref() == Some("too-far-ahead"),
         }
     }

@@ -4,6 +4,7 @@ mod digits;
 mod ends;
 mod person;
 mod photos;
+mod ranges;
 mod sheet;
 mod softmax;
 mod stage;

@@ -29,6 +29,7 @@ impl State {
             && self.forget(&pool, window, parts, emit)
         {}
         self.forget_versions(&mut pool);
+        self.forget_ranges(emit);
         self.pool = Some(pool);
     }
 

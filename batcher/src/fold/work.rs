@@ -10,7 +10,7 @@ use schemas::event::{
 use schemas::id::{AccountId, BatchId, ClaimId, ResultId};
 use schemas::policy::Policy;
 use schemas::role::Role;
-use schemas::time::{LogTime, Window};
+use schemas::time::{LogTime, Window, WindowKind};
 use serde::{Deserialize, Serialize};
 
 use super::emit::Emit;
@@ -320,7 +320,9 @@ impl State {
         }
         self.make_claimable(batch);
         let result = ResultId::of(batch, revision);
-        self.latest = self.latest.max(Some(Latest { window, part, revision, result }));
+        if window.kind != WindowKind::Range {
+            self.latest = self.latest.max(Some(Latest { window, part, revision, result }));
+        }
         emit.say(ResultPublished {
             result,
             batch,

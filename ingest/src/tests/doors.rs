@@ -19,7 +19,7 @@ use schemas::event::Sent;
 use schemas::file::FileRef;
 use schemas::id::{AccountId, ResultId, UploadId};
 use schemas::name::{ObjectKey, PoolName};
-use schemas::time::{LogTime, Wall, Window};
+use schemas::time::{EffectiveAt, LogTime, Wall, Window};
 use schemas::topic::{Offset, Topic};
 
 /// What a door does instead of what it is asked.
@@ -274,6 +274,16 @@ impl Known for Tables {
         member: AccountId,
     ) -> views::Result<Option<KnownDelivery>> {
         self.ask(|rows| rows.acknowledged.get(&(result, member)).copied())
+    }
+
+    async fn range(
+        &self,
+        _: &PoolName,
+        _: (EffectiveAt, EffectiveAt),
+        _: Offset,
+        _: usize,
+    ) -> views::Result<Option<Vec<FileRef>>> {
+        self.ask(|_| Some(Vec::new()))
     }
 
     async fn claimable(&self, _: &PoolName, _: Offset) -> views::Result<bool> {

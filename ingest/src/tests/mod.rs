@@ -13,6 +13,7 @@ mod quota;
 mod results;
 mod retries;
 mod room;
+mod skews;
 mod updates;
 mod uploads;
 mod work;

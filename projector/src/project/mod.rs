@@ -9,10 +9,12 @@ mod deliveries;
 mod files;
 mod keeping;
 mod members;
+mod ranges;
 mod results;
 mod windows;
 mod work;
 
+pub(crate) use batches::time_source_of;
 pub use batches::{
     BatchResultRow, BatchRow, BatchWeekRow, ManifestFileRow, PoolBatchRow, RevisionRow,
 };
@@ -24,6 +26,7 @@ pub use keeping::{ErasedRow, SentRow};
 pub(crate) use keeping::{day_of, everybody};
 pub(crate) use members::role_set;
 pub use members::{MemberRolesRow, MemberRow};
+pub(crate) use ranges::{HOUR_MS, PoolFileRow};
 pub(crate) use results::view_of;
 pub use results::{PoolResultRow, ResultBlockRow, ResultOrderRow, ResultRow, ResultWeekRow};
 pub use windows::{
@@ -97,6 +100,7 @@ pub const ALL: &[Projection] = &[
     members::PROJECTION,
     deliveries::PROJECTION,
     keeping::PROJECTION,
+    ranges::PROJECTION,
 ];
 
 const WEEK_MS: i64 = 7 * 86_400_000;

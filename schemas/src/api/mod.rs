@@ -16,7 +16,8 @@ pub use account::{
     ClientSecret, ClientView, Credentials, MakeClient, SignUp, SignedIn, TokenAnswer, Validated,
 };
 pub use batch::{
-    BatchFile, BatchView, Claim, Fail, Lease, LeaseView, ManifestView, Renew, RevisionView,
+    BatchFile, BatchView, Claim, Fail, Lease, LeaseView, ManifestView, Renew, RequestBatch,
+    RequestedBatch, RevisionView,
 };
 pub use notice::{Notice, Noticed};
 pub use pool::{

@@ -6,9 +6,9 @@ use crate::api::{
     CreatePool, Credentials, DeliveriesQuery, DeliveriesView, EarlierQuery, Fail, GiveAway,
     IssueToken, IssuedToken, Join, JoinDevice, JoinedDevice, Lease, MakeClient, ManifestQuery,
     ManifestView, MemberView, OfferQuery, Page, PageQuery, PolicyView, PoolView, Receipt,
-    ReleaseUpload, Renew, ResultReceipt, ResultView, ResultsQuery, SignUp, SignedIn, SweepReport,
-    TokenAnswer, TokenForm, TokenView, UpdateManifest, UpdateQuery, UpdateReceipt, UploadQuery,
-    UploadReceipt, UploadView, ValidateQuery, Validated, WindowView,
+    ReleaseUpload, Renew, RequestBatch, RequestedBatch, ResultReceipt, ResultView, ResultsQuery,
+    SignUp, SignedIn, SweepReport, TokenAnswer, TokenForm, TokenView, UpdateManifest, UpdateQuery,
+    UpdateReceipt, UploadQuery, UploadReceipt, UploadView, ValidateQuery, Validated, WindowView,
 };
 use crate::policy::PolicyAsk;
 use crate::problem::Code;
@@ -247,6 +247,20 @@ fn earlier(route: Route) -> Operation {
 fn batches() -> Vec<Operation> {
     vec![
         Operation::on(route::LIST_BATCHES).asks::<PageQuery>().lists::<Page<BatchView>>(),
+        Operation::on(route::REQUEST_BATCH)
+            .takes::<RequestBatch>()
+            .gives::<RequestedBatch>(201)
+            .gives::<RequestedBatch>(200)
+            .may_be_pending()
+            .refuses(&[
+                Code::InvalidField,
+                Code::IdempotencyKeyReused,
+                Code::RangeEmpty,
+                Code::RangeTooLarge,
+                Code::RangeUnknown,
+                Code::RangesFull,
+                Code::PositionNotReached,
+            ]),
         Operation::on(route::READ_BATCH).gives::<BatchView>(200),
         Operation::on(route::READ_MANIFEST).asks::<ManifestQuery>().lists::<ManifestView>(),
         Operation::on(route::FETCH_BATCH_FILE).gives_file(),

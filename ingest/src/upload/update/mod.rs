@@ -21,7 +21,7 @@ use schemas::file::FileRef;
 use schemas::id::UpdateId;
 use schemas::name::ObjectKey;
 use schemas::problem::FieldError;
-use schemas::time::{SentAt, StoredAt};
+use schemas::time::StoredAt;
 use schemas::topic::Offset;
 
 use self::form::{Form, Part};
@@ -62,7 +62,7 @@ struct Gathering<'a> {
     ask: &'a Update,
     /// The room for all of it.
     promise: Arc<Promise>,
-    sent_at: Option<SentAt>,
+    said: Said,
     /// Whether its files may have come before.
     again: bool,
     /// What will be said of its good files, and which of them were said before.
@@ -85,11 +85,11 @@ enum Judged {
 }
 
 impl<'a> Gathering<'a> {
-    fn new(ask: &'a Update, promise: Arc<Promise>, sent_at: Option<SentAt>, again: bool) -> Self {
+    fn new(ask: &'a Update, promise: Arc<Promise>, said: Said, again: bool) -> Self {
         Self {
             ask,
             promise,
-            sent_at,
+            said,
             again,
             files: Vec::new(),
             references: References::default(),
@@ -131,6 +131,7 @@ impl State {
         let promise = self.room_for(ask.size_bytes, bytes_max)?;
         let mut form = Form::begin(&ask.content_type, body, bytes_max, pause_max)?;
         let UpdateManifest { sent_at, items } = self.manifest(&mut form).await?;
+        let said = self.said(*client, None, sent_at);
         let numbered = (0_u32..).zip(items);
         let items: Vec<Item> = numbered
             .map(|(n, said)| {
@@ -139,7 +140,7 @@ impl State {
             .collect();
         let again = self.may_be_again(ask, &items).await?;
         let mut reserved = self.reserve_update(ask, &items, again).await?;
-        let mut gathering = Gathering::new(ask, promise, sent_at, again);
+        let mut gathering = Gathering::new(ask, promise, said, again);
         match Box::pin(self.gather(&mut gathering, &items, &mut form)).await {
             Ok(()) if gathering.is_open() && !gathering.files.is_empty() => {
                 let taken = self.say_update(update, gathering).await?;
@@ -271,7 +272,7 @@ impl State {
             .await?;
         gathering.stored.push(stored.object.clone());
         gathering.stored_at = stored.stored_at;
-        let said = Said { observed_at: Some(item.observed_at), sent_at: gathering.sent_at };
+        let said = Said { observed_at: Some(item.observed_at), ..gathering.said };
         Ok(Judged::New(sender.reference(item.upload, &declared, said, &stored)))
     }
 
