@@ -242,6 +242,7 @@ fn earlier(route: Route) -> Operation {
             Code::UploadInProgress,
             Code::IdempotencyKeyReused,
         ])
+        .refuses(QUOTAS)
 }
 
 fn batches() -> Vec<Operation> {
