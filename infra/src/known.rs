@@ -9,7 +9,7 @@ use schemas::digest::Digest;
 use schemas::file::FileRef;
 use schemas::id::{AccountId, ResultId, UploadId};
 use schemas::name::PoolName;
-use schemas::time::Window;
+use schemas::time::{EffectiveAt, Window};
 use schemas::topic::Offset;
 
 use crate::views::Result;
@@ -48,6 +48,17 @@ pub trait Known: Debug + Send + Sync {
         result: ResultId,
         member: AccountId,
     ) -> Result<Option<KnownResult>>;
+
+    /// The files put into windows by events before `before` whose effective time lies in a range,
+    /// in (effective time, client, upload) order; more than `files_max` when there are more. `None`
+    /// when the tables do not get to that event in time.
+    async fn range(
+        &self,
+        pool: &PoolName,
+        range: (EffectiveAt, EffectiveAt),
+        before: Offset,
+        files_max: usize,
+    ) -> Result<Option<Vec<FileRef>>>;
 
     /// Whether there may be a batch to claim, as of this offset of `.batches` or later: waits a
     /// little for the tables to get there, and says yes when they do not.

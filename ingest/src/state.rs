@@ -13,7 +13,7 @@ use infra::log::{Answers, Append};
 use schemas::limit::Limits;
 
 use crate::metrics::IngestMetrics;
-use crate::upload::{Flights, UploadKey};
+use crate::upload::{Clocks, Flights, UploadKey};
 use crate::work::{Desks, Renewals};
 
 /// What ingest is made of.
@@ -54,6 +54,7 @@ pub struct State {
     pub(crate) flights: Arc<Flights>,
     pub(crate) desks: Arc<Desks>,
     pub(crate) renewals: Arc<Renewals>,
+    pub(crate) clocks: Arc<Clocks>,
 }
 
 impl State {
@@ -72,6 +73,7 @@ impl State {
             flights: Arc::default(),
             desks: Arc::default(),
             renewals: Arc::default(),
+            clocks: Arc::default(),
         }
     }
 

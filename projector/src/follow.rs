@@ -145,7 +145,8 @@ impl Place {
             DecodedSaid::Delivery(said) => Said::Delivery(said),
         };
         let (offset, at, stamp_us) = (record.offset, record.at, self.stamp_us);
-        (self.projection.fold)(&Seen { pool, offset, at, stamp_us, said }, writes);
+        let cause = record.cause.map_or(0, |cause| cause.offset);
+        (self.projection.fold)(&Seen { pool, offset, at, stamp_us, cause, said }, writes);
     }
 
     fn checkpoint(&self, topic: &Topic, topic_id: Uuid) -> Checkpoint {

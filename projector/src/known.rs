@@ -7,22 +7,26 @@ use async_trait::async_trait;
 use infra::known::{Known, KnownPart, KnownResult};
 use infra::table::Field as _;
 use infra::views::Result;
-use schemas::file::{FileRef, TimeSource};
+use schemas::file::FileRef;
 use schemas::id::{AccountId, ResultId, UploadId};
 use schemas::name::PoolName;
-use schemas::time::Window;
+use schemas::time::{EffectiveAt, Window};
 use schemas::topic::Offset;
 
 use crate::progress::Progress;
 use crate::project::{
-    ClaimableRow, HistoryRow, MemberRolesRow, MemberRow, PartClosedRow, PartFilesRow, PartRow,
-    ResultRow, role_set, week_of,
+    ClaimableRow, HOUR_MS, HistoryRow, MemberRolesRow, MemberRow, PartClosedRow, PartFilesRow,
+    PartRow, PoolFileRow, ResultRow, role_set, time_source_of, week_of,
 };
 use crate::read::upload_of;
 use crate::tables::Tables;
 
 /// How long the tables are waited for before a claim is worth a try.
 const CLAIMABLE_WAIT: Duration = Duration::from_millis(500);
+/// How long the tables are waited for before a range is listed.
+const RANGE_WAIT: Duration = Duration::from_secs(2);
+/// Rows of a range that are read in one go.
+const RANGE_PAGE: usize = 2_000;
 
 /// Answers ingest from the tables.
 #[derive(Clone, Debug)]
@@ -72,6 +76,41 @@ impl Known for KnownTables {
         Ok(may.then_some(KnownResult { seq: row.seq, sha256: row.sha256 }))
     }
 
+    async fn range(
+        &self,
+        pool: &PoolName,
+        (from, to): (EffectiveAt, EffectiveAt),
+        before: Offset,
+        files_max: usize,
+    ) -> Result<Option<Vec<FileRef>>> {
+        if !self.progress.wait_events(pool, before, RANGE_WAIT).await {
+            return Ok(None);
+        }
+        let mut files = Vec::new();
+        let hour_of = |at: EffectiveAt| at.millis().div_euclid(HOUR_MS);
+        for hour in hour_of(from)..=hour_of(to) {
+            let mut after = None;
+            loop {
+                let key = [pool.clone().cell(), hour.cell()];
+                let (rows, more) = self.tables.some::<PoolFileRow>(key, after, RANGE_PAGE).await?;
+                after = rows
+                    .last()
+                    .map(|row| vec![row.effective_at.cell(), row.client.cell(), row.upload.cell()]);
+                let meant = |row: &PoolFileRow| {
+                    (from..to).contains(&row.effective_at) && row.cause < before
+                };
+                files.extend(rows.into_iter().filter(meant).map(FileRef::from));
+                if files.len() > files_max {
+                    return Ok(Some(files));
+                }
+                if !more || after.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(Some(files))
+    }
+
     async fn claimable(&self, pool: &PoolName, batches: Offset) -> Result<bool> {
         if !self.progress.wait_batches(pool, batches, CLAIMABLE_WAIT).await {
             return Ok(true);
@@ -83,9 +122,6 @@ impl Known for KnownTables {
 
 impl From<HistoryRow> for FileRef {
     fn from(row: HistoryRow) -> Self {
-        let time_source =
-            if row.observed_at.is_some() { TimeSource::Client } else { TimeSource::Server };
-        let observed = row.observed_at.map(schemas::time::ObservedAt::millis);
         Self {
             upload: row.upload,
             client: row.client,
@@ -98,8 +134,8 @@ impl From<HistoryRow> for FileRef {
             sent_at: None,
             received_at: row.received_at,
             effective_at: row.effective_at,
-            time_source,
-            clamped: observed.is_some_and(|at| at != row.effective_at.millis()),
+            time_source: time_source_of(&row.time_source),
+            clamped: row.clamped,
             quarantined: row.held.as_deref() == Some("too-far-ahead"),
         }
     }

@@ -20,6 +20,8 @@ pub const REFERENCES_BYTES_MAX: usize = 524_288;
 pub enum TimeSource {
     /// The client said when it made the file.
     Client,
+    /// The client said so, and by how much its clock is off was taken away.
+    Corrected,
     /// It did not: the time we had it.
     Server,
 }

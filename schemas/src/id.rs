@@ -9,7 +9,7 @@ use std::str::FromStr;
 use uuid::Uuid;
 
 use crate::text::as_text;
-use crate::time::Window;
+use crate::time::{Window, WindowKind};
 
 /// The text was no UUID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -77,6 +77,8 @@ ids! {
     ResultId;
     /// One claim by a worker; a repeat of the same claim gives the same lease.
     ClaimId;
+    /// One request for a batch of a range of time; a repeat of the same request gives the same.
+    RequestId;
     /// A join token, named by a digest of its secret: the secret itself is never written down.
     TokenId;
     /// One record, for consumers that drop duplicates by id (CloudEvents `id`).
@@ -98,6 +100,11 @@ impl BatchId {
         let (kind, start, end) = (window.kind, window.start.millis(), window.end.millis());
         Self(computed(format_args!("batch|{pool}|{kind}|{start}|{end}|{part}")))
     }
+
+    /// The batch that was asked for by `request`: two requests for one range are two batches.
+    pub fn requested(pool: PoolId, request: RequestId) -> Self {
+        Self(computed(format_args!("batch|{pool}|{}|{request}", WindowKind::Range)))
+    }
 }
 
 impl ResultId {
@@ -118,7 +125,7 @@ impl EventId {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::time::{EffectiveAt, WindowKind};
+    use crate::time::EffectiveAt;
 
     #[test]
     fn text_and_back() {

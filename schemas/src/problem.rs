@@ -86,6 +86,12 @@ codes! {
         "Nothing to do: the work was done by another worker.";
     NoOpenWindow "no-open-window" 409 "no window with files in it is open",
         "Nothing to do: send files first.";
+    RangeEmpty "range-empty" 409 "no accepted file lies in the range",
+        "Ask for another range, or send files first.";
+    RangeUnknown "range-unknown" 409 "the request has been forgotten, or pages of its list are missing",
+        "Ask again under a new id.";
+    RangesFull "ranges-full" 409 "as many ranges are being worked on as may be",
+        "Wait until workers have done some of them.";
     PoliciesFull "policies-full" 409 "too many versions of the policy still have windows that take files",
         "Wait until windows of the oldest versions are older than `late_allowed_ms`.";
     NotHeld "not-held" 409 "no such upload is held",
@@ -110,6 +116,8 @@ codes! {
         "Read it again, and send the change with the new ETag in If-Match.";
     FileTooLarge "file-too-large" 413 "the file is larger than the pool allows",
         "Send smaller files, or ask an admin to raise `file_bytes_max` in the pool's policy.";
+    RangeTooLarge "range-too-large" 413 "the range has more files than one batch may have",
+        "Ask for several shorter ranges: 10,000 files are the most.";
     BodyTooLarge "body-too-large" 413 "the body is larger than allowed here",
         "See docs/config.md for the limits.";
     UpdateTooLarge "update-too-large" 413 "the update has too many files, bytes or too long references",

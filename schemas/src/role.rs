@@ -137,6 +137,8 @@ pub enum Act {
     ChangePolicy,
     /// Close a window now.
     CloseWindow,
+    /// Ask for a batch of a range of time.
+    RequestBatch,
     /// Release or discard held files.
     DecideHeld,
     /// Send files.
@@ -196,6 +198,7 @@ pub const RULES: &[Rule] = &[
     rule(Act::ManageMembers, RoleSet::of(&[OWNER, ADMIN]), NONE, true),
     rule(Act::ChangePolicy, RoleSet::of(&[OWNER, ADMIN]), NONE, true),
     rule(Act::CloseWindow, RoleSet::of(&[OWNER, ADMIN, PROCESSOR]), NONE, false),
+    rule(Act::RequestBatch, RoleSet::of(&[OWNER, ADMIN, PROCESSOR]), NONE, false),
     rule(Act::DecideHeld, RoleSet::of(&[OWNER, ADMIN]), NONE, false),
     rule(Act::Upload, RoleSet::of(&[CONTRIBUTOR]), NONE, false),
     rule(Act::ReadUpload, RoleSet::of(&[OWNER, ADMIN, PROCESSOR, ANALYST]), ALL, true),

@@ -117,6 +117,7 @@ routes! {
     API_UPLOAD = Write Post "/api/upload" SignedIn "Sends one file, as the body or in a form; for clients of earlier systems.";
 
     LIST_BATCHES = Read Get "/v1/pools/{pool}/batches" ReadBatches "The pool's batches, newest first.";
+    REQUEST_BATCH = Write Post "/v1/pools/{pool}/batches" RequestBatch "Makes a batch of all files of a range of time, beside the windows.";
     READ_BATCH = Read Get "/v1/pools/{pool}/batches/{batch}" ReadBatches "A batch with all its revisions.";
     READ_MANIFEST = Read Get "/v1/pools/{pool}/batches/{batch}/manifest" ReadBatches "The files of a batch, page by page.";
     FETCH_BATCH_FILE = Read Get "/v1/pools/{pool}/batches/{batch}/files/{upload}" FetchBatchFiles "The bytes of one file of a batch.";

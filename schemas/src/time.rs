@@ -118,6 +118,8 @@ pub enum WindowKind {
     Tumbling,
     /// A calendar day.
     Days,
+    /// As someone asked: takes nothing away from the other windows.
+    Range,
 }
 
 impl fmt::Display for WindowKind {
@@ -126,6 +128,7 @@ impl fmt::Display for WindowKind {
             Self::Grid => "grid",
             Self::Tumbling => "tumbling",
             Self::Days => "days",
+            Self::Range => "range",
         })
     }
 }

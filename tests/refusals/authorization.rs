@@ -48,6 +48,12 @@ const SENT: &[(Route, &str, &str, &str)] = &[
     (route::API_UPLOAD, "?pool=$pool&name=a.csv", "text/csv", "a,b"),
     (route::UPDATE, "", FORM, "$manifest\r\n$part_a\r\n$part_b\r\n--X--"),
     (route::RELEASE_UPLOAD, "", JSON, "{}"),
+    (
+        route::REQUEST_BATCH,
+        "",
+        JSON,
+        r#"{"from":"1970-01-01T00:00:00Z","to":"1970-01-01T01:00:00Z"}"#,
+    ),
     (route::CLAIM, "", JSON, r#"{"claim":"0199f3a2-5c1e-7d53-b0a4-3d2f0c7f9a11"}"#),
     (route::RENEW, "", JSON, r#"{"epoch":0}"#),
     (route::FAIL, "", JSON, r#"{"epoch":0,"reason":"none"}"#),

@@ -3,6 +3,7 @@
 mod digits;
 mod person;
 mod photos;
+mod ranges;
 mod sheet;
 mod softmax;
 mod stage;

@@ -10,6 +10,7 @@ mod members;
 mod minimum;
 mod page;
 mod quorum;
+mod range;
 mod seen;
 mod settle;
 mod versions;
@@ -17,7 +18,7 @@ mod watermark;
 mod windows;
 mod work;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use schemas::event::{Derived, Event, Timer};
 use schemas::id::{AccountId, BatchId, ClaimId, PoolId, ResultId, TokenId};
@@ -31,6 +32,7 @@ use serde::{Deserialize, Serialize};
 use emit::Emit;
 use held::Held;
 use members::{Member, Token};
+use range::Range;
 use seen::Seen;
 use versions::Version;
 use watermark::Watermark;
@@ -94,6 +96,8 @@ pub struct State {
     batches: BTreeMap<BatchId, Batch>,
     /// The result of the greatest (window, part, revision).
     latest: Option<Latest>,
+    /// Ranges that were asked for, the oldest first.
+    ranges: VecDeque<Range>,
     /// Batches that can be claimed, by their turn: the one that waits longest first.
     claimable: BTreeSet<(u64, BatchId)>,
     /// The last turn given out.
@@ -163,7 +167,7 @@ pub fn step(state: &mut State, input: Input, out: &mut Vec<Output>) {
     let mut emit = Emit::new(out, input.offset, state.clock);
     // What the passing of time alone has decided, before this event counts.
     state.settle(&mut emit);
-    state.handle(input.event, &mut emit);
+    state.handle(input.offset, input.event, &mut emit);
     state.settle(&mut emit);
     if let Some(last) = out.get_mut(first..).and_then(<[Output]>::last_mut) {
         last.cause.last = true;
@@ -171,7 +175,7 @@ pub fn step(state: &mut State, input: Input, out: &mut Vec<Output>) {
 }
 
 impl State {
-    fn handle(&mut self, event: Event, emit: &mut Emit<'_>) {
+    fn handle(&mut self, offset: Offset, event: Event, emit: &mut Emit<'_>) {
         match event {
             Event::PoolCreated(created) => self.create(created, emit),
             Event::PolicyChangeRequested(ask) => self.change_policy(ask, emit),
@@ -184,6 +188,8 @@ impl State {
             Event::UploadReleaseRequested(ask) => self.release(ask, emit),
             Event::UploadDiscardRequested(ask) => self.discard(&ask, emit),
             Event::WindowCloseAsked(ask) => self.close_asked(&ask, emit),
+            Event::BatchRequested(ask) => self.request_batch(&ask, offset, emit),
+            Event::RangeListed(list) => self.list_range(list, emit),
             Event::ClaimRequested(claim) => self.claim(&claim, emit),
             Event::LeaseRenewed(renewal) => self.renew(&renewal, emit),
             Event::ProcessingFailed(failure) => self.fail(failure, emit),

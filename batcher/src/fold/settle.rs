@@ -26,6 +26,7 @@ impl State {
             && self.forget(&pool, window, parts, emit)
         {}
         self.forget_versions(&mut pool);
+        self.forget_ranges(emit);
         self.pool = Some(pool);
     }
 

@@ -10,7 +10,7 @@ use schemas::event::{
 use schemas::id::{AccountId, BatchId, ClaimId, ResultId};
 use schemas::policy::Policy;
 use schemas::role::Role;
-use schemas::time::{LogTime, Window};
+use schemas::time::{LogTime, Window, WindowKind};
 use serde::{Deserialize, Serialize};
 
 use super::emit::Emit;
@@ -20,7 +20,7 @@ use super::{Latest, Pool, State};
 /// A part that closed, through all its revisions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Batch {
-    window: Window,
+    pub(super) window: Window,
     part: u32,
     pub(super) manifest: Manifest,
     /// The newest that is out; 0 while its first files are being gathered.
@@ -307,7 +307,9 @@ impl State {
         }
         self.make_claimable(batch);
         let result = ResultId::of(batch, revision);
-        self.latest = self.latest.max(Some(Latest { window, part, revision, result }));
+        if window.kind != WindowKind::Range {
+            self.latest = self.latest.max(Some(Latest { window, part, revision, result }));
+        }
         emit.say(ResultPublished {
             result,
             batch,

@@ -1,9 +1,11 @@
-//! `sluice batches`: the batches of a pool, or one with its revisions.
+//! `sluice batches`: the batches of a pool, one with its revisions, or one of a range that is asked
+//! for.
 
 use clap::Args;
 use client::PageAsk;
-use schemas::api::{BatchView, RevisionView};
+use schemas::api::{BatchView, RequestBatch, RevisionView};
 use schemas::id::BatchId;
+use schemas::time::EffectiveAt;
 
 use crate::outcome::Done;
 use crate::print::{bytes, or_dash, word};
@@ -16,6 +18,12 @@ pub(crate) struct BatchesArgs {
     of: OfPool,
     /// Only this one, with its revisions
     batch: Option<BatchId>,
+    /// Make a batch of all files from this moment on (RFC 3339), beside the windows
+    #[arg(long, value_name = "TIME", requires = "to", conflicts_with = "batch")]
+    from: Option<EffectiveAt>,
+    /// Up to this one
+    #[arg(long, value_name = "TIME", requires = "from")]
+    to: Option<EffectiveAt>,
     /// Batches at most
     #[arg(long, default_value_t = 100)]
     limit: usize,
@@ -23,6 +31,12 @@ pub(crate) struct BatchesArgs {
 
 pub(crate) async fn run(args: BatchesArgs, session: &Session) -> anyhow::Result<Done> {
     let (client, pool) = (session.client()?, &args.of.pool);
+    if let (Some(from), Some(to)) = (args.from, args.to) {
+        let ask = RequestBatch { request: None, from, to };
+        let made = client.request_batch(pool, &ask).await?;
+        session.print.object(&made, |made| made.batch.to_string())?;
+        return Ok(Done::Whole);
+    }
     if let Some(batch) = args.batch {
         let view = client.batch(pool, batch).await?;
         if session.print.is_json() {

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use schemas::id::ClaimId;
+use schemas::id::{ClaimId, RequestId};
 use schemas::name::IdempotencyKey;
 use schemas::time::Wall;
 use uuid::Uuid;
@@ -18,6 +18,11 @@ pub fn key() -> IdempotencyKey {
 /// A new claim.
 pub fn claim() -> ClaimId {
     ClaimId::from_uuid(uuid())
+}
+
+/// A new request for a batch.
+pub fn request() -> RequestId {
+    RequestId::from_uuid(uuid())
 }
 
 /// A new UUIDv7, sortable by time (RFC 9562).

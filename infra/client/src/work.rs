@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use reqwest::header::CONTENT_TYPE;
 use schemas::api::{
-    BatchFile, BatchView, Claim, Fail, Lease, ManifestView, Page, Renew, ResultReceipt,
+    BatchFile, BatchView, Claim, Fail, Lease, ManifestView, Page, Renew, RequestBatch,
+    RequestedBatch, ResultReceipt,
 };
 use schemas::file::FileRef;
 use schemas::id::BatchId;
@@ -51,6 +52,18 @@ impl Client {
     /// A batch with all its revisions.
     pub async fn batch(&self, pool: &PoolName, batch: BatchId) -> Result<BatchView> {
         self.pool_call(route::READ_BATCH, pool, &[&batch]).answer().await
+    }
+
+    /// Asks for a batch of all files of a range of time. Without an id of its own it is given one,
+    /// so that it may be repeated.
+    pub async fn request_batch(
+        &self,
+        pool: &PoolName,
+        ask: &RequestBatch,
+    ) -> Result<RequestedBatch> {
+        let request = ask.request.unwrap_or_else(fresh::request);
+        let ask = RequestBatch { request: Some(request), ..ask.clone() };
+        self.pool_call(route::REQUEST_BATCH, pool, &[]).json(&ask).repeatable().answer().await
     }
 
     /// A page of the files of a revision of a batch.

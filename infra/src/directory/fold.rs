@@ -271,18 +271,10 @@ mod tests {
     }
 
     fn policy(name: &str, version: u32, as_of: u64) -> Record {
-        let policy = PolicyAsk::default().resolve(&Limits::default()).unwrap();
-        let id = PoolId::from_bits(1);
-        PolicyCopied {
-            pool: pool(name),
-            id,
-            version,
-            policy: Box::new(policy),
-            effective_from: EffectiveAt::default(),
-            before: None,
-            as_of,
-        }
-        .into()
+        let policy = Box::new(PolicyAsk::default().resolve(&Limits::default()).unwrap());
+        let (pool, id) = (pool(name), PoolId::from_bits(1));
+        let (effective_from, before) = (EffectiveAt::default(), None);
+        PolicyCopied { pool, id, version, policy, effective_from, before, as_of }.into()
     }
 
     fn located(name: &str) -> Record {

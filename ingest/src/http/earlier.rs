@@ -19,7 +19,7 @@ use super::reply::invalid;
 use super::uploads::received;
 use crate::state::State;
 use crate::upload::update::FormUpload;
-use crate::upload::{Key, Said, Sender, Upload};
+use crate::upload::{Key, Sender, Upload};
 
 pub(super) async fn upload(
     extract::State(state): extract::State<State>,
@@ -36,7 +36,7 @@ pub(super) async fn upload(
     let allowed = state.access.allow(&caller, &route::UPLOAD, &pool).await?;
     let key = Key::given_or_made(idempotency_key(&headers)?, state.clock.now());
     let sender = Sender::new(&allowed, caller.account, key)?;
-    let said = Said { observed_at, sent_at };
+    let said = state.said(caller.account, observed_at, sent_at);
     let (ask, taken) = if let Some(content_type) = form_type(&headers) {
         let ask = FormUpload { sender, said, content_type, name };
         Box::pin(state.receive_form(ask, body)).await?

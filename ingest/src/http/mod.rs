@@ -9,6 +9,7 @@ mod members;
 mod oauth;
 mod policy;
 mod pools;
+mod ranges;
 mod reply;
 mod uploads;
 mod work;
@@ -40,6 +41,7 @@ pub fn routes(state: State) -> Routes {
         .mount(route::DISCARD_UPLOAD, held::discard)
         .mount(route::FILE_UPLOAD, earlier::upload)
         .mount(route::API_UPLOAD, earlier::upload)
+        .mount(route::REQUEST_BATCH, ranges::request)
         .mount(route::CLAIM, work::claim)
         .mount(route::RENEW, work::renew)
         .mount(route::FAIL, work::fail)

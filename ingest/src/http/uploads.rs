@@ -18,7 +18,7 @@ use super::reply::position;
 use crate::error::Error;
 use crate::state::State;
 use crate::upload::update::Update;
-use crate::upload::{Key, Said, Sender, Taken, Upload};
+use crate::upload::{Key, Sender, Taken, Upload};
 
 pub(super) async fn upload(
     extract::State(state): extract::State<State>,
@@ -33,7 +33,7 @@ pub(super) async fn upload(
     let ask = Upload {
         sender: Sender::new(&allowed, caller.account, key)?,
         declared: declared(&headers, &query.name)?,
-        said: Said { observed_at: query.observed_at, sent_at: query.sent_at },
+        said: state.said(caller.account, query.observed_at, query.sent_at),
     };
     let taken = Box::pin(state.receive(&ask, body)).await?;
     received(&state, &pool, &ask, &taken).await

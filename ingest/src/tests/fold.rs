@@ -156,6 +156,9 @@ impl Pool {
                 vec![refused(Refusal::NotHeld)]
             }
             Event::WindowCloseAsked(_) => vec![self.close()],
+            Event::BatchRequested(_) | Event::RangeListed(_) => {
+                vec![refused(Refusal::RangesFull)]
+            }
             Event::ClaimRequested(ask) => vec![self.claim(ask.claim, ask.worker, ask.deadline, at)],
             Event::LeaseRenewed(ask) => vec![match self.held(ask.batch, ask.epoch) {
                 Some(leased) => {

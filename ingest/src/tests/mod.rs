@@ -11,6 +11,7 @@ mod members;
 mod pools;
 mod results;
 mod retries;
+mod skews;
 mod updates;
 mod uploads;
 mod work;

@@ -13,6 +13,7 @@ mod landing;
 mod planted;
 mod reject;
 mod repeat;
+mod skew;
 mod store;
 mod times;
 pub(crate) mod update;
@@ -25,6 +26,7 @@ pub(crate) use flight::{Flights, Landed};
 pub(crate) use kinds::judge_content;
 pub(crate) use reject::{Declared, file_type};
 pub(crate) use repeat::Key;
+pub(crate) use skew::Clocks;
 
 use std::sync::Arc;
 
@@ -58,6 +60,8 @@ pub(crate) struct Sender {
 pub(crate) struct Said {
     pub(crate) observed_at: Option<ObservedAt>,
     pub(crate) sent_at: Option<SentAt>,
+    /// How far its clock is steadily ahead of ours.
+    pub(crate) skew_ms: Option<i64>,
 }
 
 /// A request to take one file.
@@ -98,7 +102,8 @@ impl Sender {
         stored: &Stored,
     ) -> FileRef {
         let received_at = ReceivedAt::from_millis(stored.stored_at.millis());
-        let decided = times::decide(said.observed_at, received_at, &self.policy().times);
+        let decided =
+            times::decide(said.observed_at, said.skew_ms, received_at, &self.policy().times);
         FileRef {
             upload,
             client: self.client,
@@ -119,6 +124,17 @@ impl Sender {
 }
 
 impl State {
+    /// What a client says of a time, and what its requests tell of its clock.
+    pub(crate) fn said(
+        &self,
+        client: AccountId,
+        observed_at: Option<ObservedAt>,
+        sent_at: Option<SentAt>,
+    ) -> Said {
+        let skew_ms = self.clocks.heard(client, sent_at, self.clock.now());
+        Said { observed_at, sent_at, skew_ms }
+    }
+
     /// Takes one file, or finds that it was taken before.
     pub(crate) async fn receive(&self, ask: &Upload, body: Body) -> Result<Taken, Error> {
         let Upload { sender, declared, .. } = ask;

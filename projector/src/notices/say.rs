@@ -92,7 +92,7 @@ fn notice(
             (Audience::Staff, "batch-failed", Notice::BatchFailed { batch: failed.batch, reason })
         }
         Derived::ResultPublished(published) => {
-            let seen = Seen { pool, offset, at, stamp_us: 0, said: Said::Derived(body) };
+            let seen = Seen { pool, offset, at, stamp_us: 0, cause: 0, said: Said::Derived(body) };
             let result = Box::new(view_of(&seen, published));
             (Audience::All, "result", Notice::Result { result })
         }

@@ -71,7 +71,7 @@ row! {
         observed_at: Option<ObservedAt>,
         sent_at: Option<SentAt>,
         received_at: ReceivedAt,
-        time_of_client: bool,
+        time_source: Box<str>,
         clamped: bool,
     }
 }
@@ -85,7 +85,7 @@ row! {
 
 /// The projection.
 pub(super) const PROJECTION: Projection = Projection {
-    view: View { name: "batches", version: 1 },
+    view: View { name: "batches", version: 2 },
     source: Source::Batches,
     tables: &[
         BatchRow::TABLE,
@@ -133,8 +133,26 @@ fn manifest_file(page: &ManifestPage, file: &FileRef) -> ManifestFileRow {
         observed_at: file.observed_at,
         sent_at: file.sent_at,
         received_at: file.received_at,
-        time_of_client: file.time_source == TimeSource::Client,
+        time_source: time_source_text(file.time_source).into(),
         clamped: file.clamped,
+    }
+}
+
+/// Where a time comes from, as a row has it.
+pub(crate) fn time_source_text(source: TimeSource) -> &'static str {
+    match source {
+        TimeSource::Client => "client",
+        TimeSource::Corrected => "corrected",
+        TimeSource::Server => "server",
+    }
+}
+
+/// What a row's text stands for.
+pub(crate) fn time_source_of(text: &str) -> TimeSource {
+    match text {
+        "server" => TimeSource::Server,
+        "corrected" => TimeSource::Corrected,
+        _ => TimeSource::Client,
     }
 }
 
@@ -142,7 +160,7 @@ impl From<ManifestFileRow> for FileRef {
     fn from(row: ManifestFileRow) -> Self {
         let ManifestFileRow { upload, client, name, size_bytes, sha256, .. } = row;
         let ManifestFileRow { media_type, object, observed_at, sent_at, received_at, .. } = row;
-        let time_source = if row.time_of_client { TimeSource::Client } else { TimeSource::Server };
+        let time_source = time_source_of(&row.time_source);
         Self {
             upload,
             client,

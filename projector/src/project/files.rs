@@ -11,6 +11,7 @@ use schemas::name::{FileName, MediaType, ObjectKey, PoolName};
 use schemas::time::{EffectiveAt, LogTime, ObservedAt, ReceivedAt, Window};
 
 use super::{Projection, Said, Seen, Source, week_of};
+use crate::project::batches::time_source_text;
 use crate::project::windows::kind_text;
 
 row! {
@@ -35,6 +36,8 @@ row! {
         observed_at: Option<ObservedAt>,
         received_at: ReceivedAt,
         effective_at: EffectiveAt,
+        time_source: Box<str>,
+        clamped: bool,
         window_start: EffectiveAt,
         window_end: EffectiveAt,
         window_kind: Box<str>,
@@ -68,7 +71,7 @@ pub(crate) const DISCARDED: &str = "discarded";
 
 /// The projection.
 pub(super) const PROJECTION: Projection = Projection {
-    view: View { name: "files", version: 1 },
+    view: View { name: "files", version: 2 },
     source: Source::Batches,
     tables: &[UploadRow::TABLE, HistoryRow::TABLE, HistoryWeekRow::TABLE, UploadMovedRow::TABLE],
     fold,
@@ -159,6 +162,8 @@ fn history(seen: &Seen<'_>, placed: &FilePlaced, week: i64) -> HistoryRow {
         observed_at: file.observed_at,
         received_at: file.received_at,
         effective_at: file.effective_at,
+        time_source: time_source_text(file.time_source).into(),
+        clamped: file.clamped,
         window_start: start,
         window_end: end,
         window_kind: kind_text(kind).into(),

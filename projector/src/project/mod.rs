@@ -8,10 +8,12 @@ mod batches;
 mod deliveries;
 mod files;
 mod members;
+mod ranges;
 mod results;
 mod windows;
 mod work;
 
+pub(crate) use batches::time_source_of;
 pub use batches::{
     BatchResultRow, BatchRow, BatchWeekRow, ManifestFileRow, PoolBatchRow, RevisionRow,
 };
@@ -21,6 +23,7 @@ pub(crate) use files::{DISCARDED, held_reason};
 pub use files::{HistoryRow, HistoryWeekRow, UploadMovedRow, UploadRow};
 pub(crate) use members::role_set;
 pub use members::{MemberRolesRow, MemberRow};
+pub(crate) use ranges::{HOUR_MS, PoolFileRow};
 pub(crate) use results::view_of;
 pub use results::{PoolResultRow, ResultBlockRow, ResultOrderRow, ResultRow, ResultWeekRow};
 pub use windows::{PartClientRow, PartClosedRow, PartFilesRow, PartRow, PartWeekRow};
@@ -63,6 +66,8 @@ pub struct Seen<'a> {
     pub at: LogTime,
     /// The stamp of its writes: microseconds of the log's clock, different for every record.
     pub stamp_us: i64,
+    /// The event it follows from; 0 where it follows from none.
+    pub cause: Offset,
     /// What it says.
     pub said: Said<'a>,
 }
@@ -89,6 +94,7 @@ pub const ALL: &[Projection] = &[
     results::PROJECTION,
     members::PROJECTION,
     deliveries::PROJECTION,
+    ranges::PROJECTION,
 ];
 
 const WEEK_MS: i64 = 7 * 86_400_000;
@@ -133,7 +139,7 @@ mod tests {
             };
             for (offset, said) in (0..).zip(said) {
                 let at = LogTime::from_millis(5);
-                let seen = Seen { pool: &pool, offset, at, stamp_us: 5_000, said };
+                let seen = Seen { pool: &pool, offset, at, stamp_us: 5_000, cause: 0, said };
                 (projection.fold)(&seen, &mut writes);
             }
             let mut written = BTreeSet::new();

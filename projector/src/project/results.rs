@@ -10,7 +10,7 @@ use schemas::digest::Digest;
 use schemas::event::{Derived, ResultPublished};
 use schemas::id::{AccountId, BatchId, ResultId};
 use schemas::name::{FileName, MediaType, ObjectKey, PoolName};
-use schemas::time::{EffectiveAt, LogTime};
+use schemas::time::{EffectiveAt, LogTime, WindowKind};
 
 use super::windows::{kind_text, window};
 use super::{Projection, Said, Seen, Source, block_of, week_of};
@@ -84,6 +84,9 @@ fn fold(seen: &Seen<'_>, writes: &mut Writes) {
     writes.upsert(row_of(seen, published), seen.stamp_us);
     writes.upsert(PoolResultRow { pool: pool(), block, seq, result }, seen.stamp_us);
     writes.upsert(ResultBlockRow { pool: pool(), block }, seen.stamp_us);
+    if published.window.kind == WindowKind::Range {
+        return; // what was asked for is never the latest
+    }
     let (part, revision) = (published.part, published.revision);
     let window_start = published.window.start;
     let order = ResultOrderRow { pool: pool(), week, window_start, part, revision, result };

@@ -78,7 +78,9 @@ fn fold(seen: &Seen<'_>, writes: &mut Writes) {
         }
         Derived::FilePlaced(said) => file(seen, &said.file, &said.placed, writes),
         Derived::FileReleased(said) => file(seen, &said.file, &said.placed, writes),
-        Derived::BatchReady(ready) => closed(seen, &ready.closed, writes),
+        Derived::BatchReady(ready) if ready.closed.reason != CloseReason::Requested => {
+            closed(seen, &ready.closed, writes);
+        }
         _ => (),
     }
 }
@@ -145,6 +147,7 @@ pub(crate) fn kind_text(kind: WindowKind) -> &'static str {
         WindowKind::Grid => "grid",
         WindowKind::Tumbling => "tumbling",
         WindowKind::Days => "days",
+        WindowKind::Range => "range",
     }
 }
 
@@ -153,12 +156,13 @@ pub(crate) fn window(start: EffectiveAt, end: EffectiveAt, kind: &str) -> Window
     let kind = match kind {
         "tumbling" => WindowKind::Tumbling,
         "days" => WindowKind::Days,
+        "range" => WindowKind::Range,
         _ => WindowKind::Grid,
     };
     Window { start, end, kind }
 }
 
-const REASONS: [(CloseReason, &str); 10] = [
+const REASONS: [(CloseReason, &str); 11] = [
     (CloseReason::WindowEnd, "window-end"),
     (CloseReason::MaxWait, "max-wait"),
     (CloseReason::BelowMinimum, "below-minimum"),
@@ -168,6 +172,7 @@ const REASONS: [(CloseReason, &str); 10] = [
     (CloseReason::PartFull, "part-full"),
     (CloseReason::Schedule, "schedule"),
     (CloseReason::Asked, "asked"),
+    (CloseReason::Requested, "requested"),
     (CloseReason::Late, "late"),
 ];
 

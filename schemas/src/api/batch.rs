@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Digest;
 use crate::event::Closed;
 use crate::file::FileRef;
-use crate::id::{AccountId, BatchId, ClaimId, ResultId};
-use crate::time::{LogTime, Window};
+use crate::id::{AccountId, BatchId, ClaimId, RequestId, ResultId};
+use crate::time::{EffectiveAt, LogTime, Window};
 
 /// One batch with its revisions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -35,6 +35,35 @@ pub struct BatchView {
     /// Its revisions, oldest first. Left out in lists.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub revisions: Vec<RevisionView>,
+}
+
+/// `POST /v1/pools/{pool}/batches`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RequestBatch {
+    /// Made by who asks: a repeat under the same id gives the same batch. Default: a new one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<RequestId>,
+    /// The first moment of the range.
+    pub from: EffectiveAt,
+    /// The first moment after it; at most 31 days later.
+    pub to: EffectiveAt,
+}
+
+/// A batch of a range of time, as it was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RequestedBatch {
+    /// The request.
+    pub request: RequestId,
+    /// The batch: it can be claimed, as any other.
+    pub batch: BatchId,
+    /// The range.
+    pub window: Window,
+    /// Files in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<u32>,
+    /// Whether it was asked for before.
+    pub repeated: bool,
 }
 
 /// One revision of a batch.

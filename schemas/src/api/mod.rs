@@ -12,7 +12,8 @@ mod upload;
 
 pub use account::{Credentials, SignUp, SignedIn, TokenAnswer, Validated};
 pub use batch::{
-    BatchFile, BatchView, Claim, Fail, Lease, LeaseView, ManifestView, Renew, RevisionView,
+    BatchFile, BatchView, Claim, Fail, Lease, LeaseView, ManifestView, Renew, RequestBatch,
+    RequestedBatch, RevisionView,
 };
 pub use notice::{Notice, Noticed};
 pub use pool::{

@@ -33,8 +33,8 @@ pub use upload::{
     UploadDiscardRequested, UploadReceived, UploadRefused, UploadReleaseRequested, UploadRepeated,
 };
 pub use window::{
-    BatchAmended, BatchFailed, BatchReady, CloseReason, Closed, MISSING_NAMED_MAX, ManifestPage,
-    WindowCloseAsked, WindowOpened,
+    BatchAmended, BatchFailed, BatchReady, BatchRequested, CloseReason, Closed, MISSING_NAMED_MAX,
+    ManifestPage, RangeListed, RangeOpened, WindowCloseAsked, WindowOpened,
 };
 pub use work::{
     BatchLeased, ClaimRefusal, ClaimRefused, ClaimRequested, ExpiryReason, LeaseExpired,
@@ -112,6 +112,8 @@ topic_bodies! {
         UploadReleaseRequested = "sluice.upload.release-requested.v1",
         UploadDiscardRequested = "sluice.upload.discard-requested.v1",
         WindowCloseAsked = "sluice.window.close-asked.v1",
+        BatchRequested = "sluice.batch.requested.v1",
+        RangeListed = "sluice.range.listed.v1",
         ClaimRequested = "sluice.claim.requested.v1",
         LeaseRenewed = "sluice.lease.renewed.v1",
         ProcessingFailed = "sluice.processing.failed.v1",
@@ -135,6 +137,7 @@ topic_bodies! {
         UploadRefused = "sluice.upload.refused.v1",
         UploadRepeated = "sluice.upload.repeated.v1",
         WindowOpened = "sluice.window.opened.v1",
+        RangeOpened = "sluice.range.opened.v1",
         ManifestPage = "sluice.manifest.page.v1",
         BatchReady = "sluice.batch.ready.v1",
         BatchAmended = "sluice.batch.amended.v1",
@@ -173,6 +176,8 @@ impl Event {
             Self::UpdateReceived(body) => body.update.to_string(),
             Self::UploadReleaseRequested(body) => body.file.upload.to_string(),
             Self::UploadDiscardRequested(body) => body.upload.to_string(),
+            Self::BatchRequested(body) => body.request.to_string(),
+            Self::RangeListed(body) => body.request.to_string(),
             Self::ClaimRequested(body) => body.claim.to_string(),
             Self::LeaseRenewed(body) => body.batch.to_string(),
             Self::ProcessingFailed(body) => body.batch.to_string(),
@@ -200,6 +205,7 @@ impl Derived {
             Self::UploadRefused(body) => body.upload.to_string(),
             Self::UploadRepeated(body) => body.upload.to_string(),
             Self::WindowOpened(body) => body.batch.to_string(),
+            Self::RangeOpened(body) => body.batch.to_string(),
             Self::ManifestPage(body) => body.batch.to_string(),
             Self::BatchReady(body) => body.closed.batch.to_string(),
             Self::BatchAmended(body) => body.closed.batch.to_string(),
@@ -223,8 +229,11 @@ impl Derived {
     /// was recorded answers nothing, though the request is its cause.
     pub fn answers(&self) -> bool {
         match self {
-            Self::BatchReady(body) => body.closed.reason == CloseReason::Asked,
+            Self::BatchReady(body) => {
+                matches!(body.closed.reason, CloseReason::Asked | CloseReason::Requested)
+            }
             Self::PolicyChanged(_)
+            | Self::RangeOpened(_)
             | Self::RequestRefused(_)
             | Self::MemberAdded(_)
             | Self::MemberRoleChanged(_)
@@ -278,6 +287,7 @@ mod tests {
             (CloseReason::WindowEnd, false),
             (CloseReason::Count, false),
             (CloseReason::Asked, true),
+            (CloseReason::Requested, true),
         ] {
             ready.closed.reason = reason;
             assert_eq!(Derived::from(ready.clone()).answers(), answers, "{reason:?}");

@@ -92,6 +92,12 @@ pub enum Refusal {
     PolicyStale,
     /// Too many versions of the policy still have windows that may take files.
     PoliciesFull,
+    /// The request was used for another range.
+    RequestReused,
+    /// No such range was asked for, or it was forgotten, or pages of it are missing.
+    RangeUnknown,
+    /// Too many ranges are being worked on.
+    RangesFull,
     /// No such upload is held, or it was released or discarded before.
     NotHeld,
 }

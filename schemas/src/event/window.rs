@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::file::FileRef;
-use crate::id::{AccountId, BatchId};
+use crate::id::{AccountId, BatchId, RequestId};
 use crate::time::{EffectiveAt, LogTime, Window};
+use crate::topic::Offset;
 
 /// How many missing contributors a batch names; the rest are counted.
 pub const MISSING_NAMED_MAX: usize = 50;
@@ -21,6 +22,54 @@ pub struct WindowCloseAsked {
     /// The window of this moment; all that are open when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<EffectiveAt>,
+}
+
+/// Someone asks for a batch of all files of a range of time that were accepted before this event.
+/// It takes nothing away from the windows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BatchRequested {
+    /// The request: a repeat under the same id asks for the same batch.
+    pub request: RequestId,
+    /// Who.
+    pub by: AccountId,
+    /// The first moment of the range.
+    pub from: EffectiveAt,
+    /// The first moment after it.
+    pub to: EffectiveAt,
+}
+
+/// Some files of a range that was asked for, as ingest found them in the tables: all that was
+/// accepted before the request, in order. The fold keeps no files; this record is what a replay
+/// goes by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RangeListed {
+    /// The request.
+    pub request: RequestId,
+    /// Counted from 1 to `pages`.
+    pub page: u32,
+    /// How many there are.
+    pub pages: u32,
+    /// Clients with a file in the whole range.
+    pub clients: u32,
+    /// The files, in (effective time, client, upload) order; at most 512 KiB.
+    pub files: Vec<FileRef>,
+}
+
+/// A batch of a range was asked for: its files are to be listed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RangeOpened {
+    /// The request.
+    pub request: RequestId,
+    /// The batch it is, or will be.
+    pub batch: BatchId,
+    /// The range.
+    pub window: Window,
+    /// Files placed by events before this one are in it.
+    pub before: Offset,
+    /// Pages that were listed before.
+    pub pages: u32,
+    /// Whether all were: the batch is out.
+    pub ready: bool,
 }
 
 /// A window got its first file, or the first of its next part.
@@ -78,6 +127,8 @@ pub enum CloseReason {
     Schedule,
     /// A pool admin or the external server asked.
     Asked,
+    /// It is what someone asked for: the files of a range of time.
+    Requested,
     /// Late files came into a window that had closed without a batch, or whose last part is full.
     Late,
 }

@@ -5,9 +5,9 @@ use crate::api::{
     Acknowledge, AddMember, BatchView, Claim, CloseWindow, CreatePool, Credentials,
     DeliveriesQuery, DeliveriesView, EarlierQuery, Fail, IssueToken, IssuedToken, Join, Lease,
     ManifestQuery, ManifestView, MemberView, OfferQuery, Page, PageQuery, PolicyView, PoolView,
-    Receipt, ReleaseUpload, Renew, ResultReceipt, ResultView, ResultsQuery, SignUp, SignedIn,
-    TokenAnswer, TokenForm, UpdateManifest, UpdateQuery, UpdateReceipt, UploadQuery, UploadReceipt,
-    UploadView, ValidateQuery, Validated, WindowView,
+    Receipt, ReleaseUpload, Renew, RequestBatch, RequestedBatch, ResultReceipt, ResultView,
+    ResultsQuery, SignUp, SignedIn, TokenAnswer, TokenForm, UpdateManifest, UpdateQuery,
+    UpdateReceipt, UploadQuery, UploadReceipt, UploadView, ValidateQuery, Validated, WindowView,
 };
 use crate::policy::PolicyAsk;
 use crate::problem::Code;
@@ -170,6 +170,20 @@ fn earlier(route: Route) -> Operation {
 fn batches() -> Vec<Operation> {
     vec![
         Operation::on(route::LIST_BATCHES).asks::<PageQuery>().lists::<Page<BatchView>>(),
+        Operation::on(route::REQUEST_BATCH)
+            .takes::<RequestBatch>()
+            .gives::<RequestedBatch>(201)
+            .gives::<RequestedBatch>(200)
+            .may_be_pending()
+            .refuses(&[
+                Code::InvalidField,
+                Code::IdempotencyKeyReused,
+                Code::RangeEmpty,
+                Code::RangeTooLarge,
+                Code::RangeUnknown,
+                Code::RangesFull,
+                Code::PositionNotReached,
+            ]),
         Operation::on(route::READ_BATCH).gives::<BatchView>(200),
         Operation::on(route::READ_MANIFEST).asks::<ManifestQuery>().lists::<ManifestView>(),
         Operation::on(route::FETCH_BATCH_FILE).gives_file(),

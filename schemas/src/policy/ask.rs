@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Close, Files, Late, LateMode, Minimum, OnJoin, Policy, Quorum, QuorumOf, Schedule, Times,
-    Watermark, Windows, Work, Zone,
+    Close, Files, Late, LateMode, Minimum, OnJoin, Policy, Quorum, QuorumOf, Schedule, SkewMode,
+    Times, Watermark, Windows, Work, Zone,
 };
 use crate::limit::Limits;
 use crate::name::MediaType;
@@ -59,6 +59,8 @@ pub struct PolicyAsk {
     pub max_future_ms: Option<u64>,
     /// Default 3,600,000 (one hour).
     pub clamp_ms: Option<u64>,
+    /// Default `keep`.
+    pub skew: Option<SkewMode>,
     /// Default and bound: the installation's `file_bytes_max`.
     pub file_bytes_max: Option<u64>,
     /// Default: all that are not forbidden everywhere.
@@ -160,6 +162,7 @@ impl PolicyAsk {
             times: Times {
                 max_future_ms: self.max_future_ms.unwrap_or(60_000),
                 clamp_ms: self.clamp_ms.unwrap_or(3_600_000),
+                skew: self.skew.unwrap_or_default(),
             },
             files: Files {
                 size_bytes_max: checks.within(

@@ -138,6 +138,20 @@ pub struct Times {
     pub max_future_ms: u64,
     /// Ahead by no more than this beyond: cut back to our clock. Further ahead: quarantined.
     pub clamp_ms: u64,
+    /// What is done about a client's clock that is steadily off.
+    #[serde(default)]
+    pub skew: SkewMode,
+}
+
+/// What is done about a client's clock that is steadily off by five minutes or more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SkewMode {
+    /// Nothing: its times are taken as it says them.
+    #[default]
+    Keep,
+    /// The skew is taken away from the times it says.
+    Correct,
 }
 
 /// Which files are taken.

@@ -3,7 +3,9 @@
 mod held;
 mod late;
 mod members;
+mod range;
 mod replay;
+mod tale;
 mod triggers;
 mod versions;
 mod windows;
@@ -283,6 +285,10 @@ pub(super) fn told(output: &Output) -> String {
         Derived::UploadRepeated(again) => format!("upload {} repeated", again.upload.bits()),
         Derived::WindowOpened(opened) => {
             format!("opened {}.{}", minute(&opened.window), opened.part)
+        }
+        Derived::RangeOpened(opened) => {
+            let ready = if opened.ready { ", ready" } else { "" };
+            format!("range open before {}, {} pages{ready}", opened.before, opened.pages)
         }
         Derived::ManifestPage(page) => {
             let files: Vec<_> = page.added.iter().map(|f| f.upload.bits().to_string()).collect();

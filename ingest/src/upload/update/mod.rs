@@ -20,7 +20,7 @@ use schemas::file::FileRef;
 use schemas::id::UpdateId;
 use schemas::name::ObjectKey;
 use schemas::problem::FieldError;
-use schemas::time::{SentAt, StoredAt};
+use schemas::time::StoredAt;
 use schemas::topic::Offset;
 
 use self::form::{Form, Part};
@@ -56,7 +56,7 @@ pub(crate) struct TakenUpdate {
 #[derive(Debug)]
 struct Gathering<'a> {
     ask: &'a Update,
-    sent_at: Option<SentAt>,
+    said: Said,
     /// Whether its files may have come before.
     again: bool,
     /// What will be said of its good files, and which of them were said before.
@@ -82,10 +82,10 @@ enum Judged {
 }
 
 impl<'a> Gathering<'a> {
-    fn new(ask: &'a Update, sent_at: Option<SentAt>, again: bool) -> Self {
+    fn new(ask: &'a Update, said: Said, again: bool) -> Self {
         Self {
             ask,
-            sent_at,
+            said,
             again,
             files: Vec::new(),
             references: References::default(),
@@ -126,13 +126,14 @@ impl State {
         let bytes_max = self.limits.update_bytes_max;
         let mut form = Form::begin(&ask.content_type, body, bytes_max, pause_max)?;
         let UpdateManifest { sent_at, items } = self.manifest(&mut form).await?;
+        let said = self.said(*client, None, sent_at);
         let numbered = (0_u32..).zip(items);
         let items: Vec<Item> = numbered
             .map(|(n, said)| {
                 Item::new(n, self.upload_key.item(pool.id, *client, key.text(), n), said)
             })
             .collect();
-        let mut gathering = Gathering::new(ask, sent_at, self.may_be_again(ask, &items).await?);
+        let mut gathering = Gathering::new(ask, said, self.may_be_again(ask, &items).await?);
         match Box::pin(self.gather(&mut gathering, &items, &mut form)).await {
             Ok(()) if gathering.is_open() && !gathering.files.is_empty() => {
                 self.say_update(update, gathering).await
@@ -234,7 +235,7 @@ impl State {
         let stored = self.store(self.object_of(item.upload), incoming, &declared).await?;
         gathering.stored.push(stored.object.clone());
         gathering.stored_at = stored.stored_at;
-        let said = Said { observed_at: Some(item.observed_at), sent_at: gathering.sent_at };
+        let said = Said { observed_at: Some(item.observed_at), ..gathering.said };
         Ok(Judged::New(sender.reference(item.upload, &declared, said, &stored)))
     }
 

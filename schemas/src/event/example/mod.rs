@@ -1,30 +1,33 @@
 //! One example of each type: frozen in `schemas/events/`, shown in the documentation.
 
+mod directory;
+
+pub use directory::directory;
+
 use std::sync::Arc;
 
 use super::{
-    AccountCreated, Backlog, BatchAmended, BatchFailed, BatchLeased, BatchReady, Body,
+    Backlog, BatchAmended, BatchFailed, BatchLeased, BatchReady, BatchRequested, Body,
     ClaimRefusal, ClaimRefused, ClaimRequested, CloseReason, Closed, Delivery,
-    DeliveryAcknowledged, DeliveryFailed, DeliveryFetched, Derived, Directory, Event, ExpiryReason,
+    DeliveryAcknowledged, DeliveryFailed, DeliveryFetched, Derived, Event, ExpiryReason,
     FileDiscarded, FilePlaced, FileReleased, JoinTokenIssueRequested, JoinTokenIssued,
     LeaseExpired, LeaseRenewed, ManifestPage, MemberAddRequested, MemberAdded, MemberJoinRequested,
-    MemberRemoveRequested, MemberRemoved, MemberRoleChanged, MembershipCopied, OfferRefusal,
-    Placement, PolicyChangeRequested, PolicyChanged, PolicyCopied, PoolCreated, PoolLocated,
-    ProcessingFailed, Refusal, RequestRefused, ResultOffered, ResultPublished, ResultRefused,
-    SemanticsRaised, SessionRevoked, SnapshotTaken, Timer, TimerDue, TokenCopied, TokenUsed,
-    UpdateReceived, UploadDiscardRequested, UploadReceived, UploadRefused, UploadReleaseRequested,
-    UploadRepeated, WindowCloseAsked, WindowOpened,
+    MemberRemoveRequested, MemberRemoved, MemberRoleChanged, OfferRefusal, Placement,
+    PolicyChangeRequested, PolicyChanged, PoolCreated, ProcessingFailed, RangeListed, RangeOpened,
+    Refusal, RequestRefused, ResultOffered, ResultPublished, ResultRefused, SemanticsRaised, Timer,
+    TimerDue, TokenUsed, UpdateReceived, UploadDiscardRequested, UploadReceived, UploadRefused,
+    UploadReleaseRequested, UploadRepeated, WindowCloseAsked, WindowOpened,
 };
 use crate::digest::Digest;
 use crate::file::{FileRef, TimeSource, manifest_digest};
 use crate::id::{
-    AccountId, BatchId, ClaimId, EventId, PoolId, ResultId, SessionId, TokenId, UpdateId, UploadId,
+    AccountId, BatchId, ClaimId, EventId, PoolId, RequestId, ResultId, TokenId, UpdateId, UploadId,
 };
 use crate::limit::Limits;
 use crate::policy::{Policy, PolicyAsk};
 use crate::role::{Role, RoleSet};
 use crate::time::{
-    EffectiveAt, LogTime, ObservedAt, ReceivedAt, SentAt, StoredAt, Wall, Window, WindowKind,
+    EffectiveAt, LogTime, ObservedAt, ReceivedAt, SentAt, StoredAt, Window, WindowKind,
 };
 use crate::wire::{self, Attributes, Cause};
 
@@ -60,6 +63,10 @@ fn worker() -> AccountId {
 
 fn token() -> TokenId {
     TokenId::from_bits(id(4))
+}
+
+fn request() -> RequestId {
+    RequestId::from_bits(id(13))
 }
 
 fn upload() -> UploadId {
@@ -161,6 +168,9 @@ pub fn events() -> Vec<Event> {
         UploadReleaseRequested { by, file: file(), effective_at: Some(window().start) }.into(),
         UploadDiscardRequested { by, upload: upload() }.into(),
         WindowCloseAsked { by, at: Some(window().start) }.into(),
+        BatchRequested { request: request(), by, from: window().start, to: window().end }.into(),
+        RangeListed { request: request(), page: 1, pages: 1, clients: 1, files: vec![file()] }
+            .into(),
         ClaimRequested {
             claim: ClaimId::from_bits(id(9)),
             worker: worker(),
@@ -234,6 +244,15 @@ fn derived_of_files() -> Vec<Derived> {
             closes_at: window.end.plus(60_000),
             closes_at_latest: LogTime::from_millis(MOMENT + 570_000),
             policy_version: 1,
+        }
+        .into(),
+        RangeOpened {
+            request: request(),
+            batch: BatchId::requested(pool(), request()),
+            window: Window { kind: WindowKind::Range, ..window },
+            before: 12,
+            pages: 0,
+            ready: false,
         }
         .into(),
         ManifestPage { batch: batch(), page: 1, added: vec![file] }.into(),
@@ -331,56 +350,6 @@ pub fn deliveries() -> Vec<Delivery> {
         DeliveryFetched { result, seq, member }.into(),
         DeliveryAcknowledged { result, seq, member, sha256 }.into(),
         DeliveryFailed { result, seq, member, sha256: Digest::of(b"cut short") }.into(),
-    ]
-}
-
-/// One of each type of the directory.
-pub fn directory() -> Vec<Directory> {
-    let name = parsed("north-sea-buoys");
-    let pool_name = || parsed("north-sea-buoys");
-    vec![
-        PoolLocated {
-            events: crate::topic::Topic::events(&name).name().into(),
-            batches: crate::topic::Topic::batches(&name).name().into(),
-            deliveries: crate::topic::Topic::deliveries(&name).name().into(),
-            name,
-        }
-        .into(),
-        PolicyCopied {
-            pool: pool_name(),
-            id: pool(),
-            version: 1,
-            policy: policy(),
-            effective_from: EffectiveAt::default(),
-            before: None,
-            as_of: 0,
-        }
-        .into(),
-        MembershipCopied { pool: pool_name(), account: client(), roles: contributor(), as_of: 3 }
-            .into(),
-        TokenCopied {
-            pool: pool_name(),
-            token: token(),
-            roles: contributor(),
-            uses_left: 1,
-            expires_at: None,
-            as_of: 2,
-        }
-        .into(),
-        AccountCreated { account: client(), name: parsed("buoy-17"), platform_admin: false }.into(),
-        SessionRevoked {
-            session: SessionId::from_bits(id(11)),
-            until: Wall::from_millis(MOMENT + 3_600_000),
-        }
-        .into(),
-        SnapshotTaken {
-            pool: pool_name(),
-            object: parsed("s/north-sea-buoys/10000"),
-            sha256: Digest::of(b"snapshot"),
-            size_bytes: 8,
-            next: 10_000,
-        }
-        .into(),
     ]
 }
 
