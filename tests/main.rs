@@ -11,6 +11,8 @@
 mod broker;
 mod chaos;
 mod demo;
+mod full_disk;
+mod keeping;
 mod random;
 mod refusals;
 mod server;

@@ -11,6 +11,8 @@ use async_trait::async_trait;
 use schemas::time::Wall;
 use tokio::sync::watch;
 
+use crate::faults;
+
 /// What time it is.
 #[async_trait]
 pub trait Clock: Debug + Send + Sync {
@@ -22,6 +24,10 @@ pub trait Clock: Debug + Send + Sync {
 
     /// Returns once `now` has reached `at`, at once if it has already. Cancel-safe.
     async fn sleep_until(&self, at: Wall);
+
+    /// Says that it has been `at` before, in another process perhaps: a clock that never runs
+    /// backwards goes on from there.
+    fn raise(&self, _at: Wall) {}
 }
 
 /// The machine's clock.
@@ -45,7 +51,8 @@ const SLEEP_MAX: Duration = Duration::from_secs(1);
 impl Clock for SystemClock {
     #[allow(clippy::disallowed_methods, reason = "this is the one home of the machine's clock")]
     fn now(&self) -> Wall {
-        Wall::from_millis(chrono::Utc::now().timestamp_millis())
+        let millis = chrono::Utc::now().timestamp_millis();
+        Wall::from_millis(millis.saturating_add(faults::clock_ahead_ms()))
     }
 
     fn uptime(&self) -> Duration {

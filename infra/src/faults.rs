@@ -67,10 +67,11 @@ pub const BUGS: &[(&str, Bug)] = &[
     ("late-dropped", Bug::LateDropped),
 ];
 
-pub use armed::{arm, armed_for, crash_point, planted, volatile};
+pub use armed::{arm, armed_for, clock_ahead_ms, crash_point, planted, volatile};
 
 #[cfg(feature = "faults")]
 mod armed {
+    use std::path::PathBuf;
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -81,14 +82,16 @@ mod armed {
         crash: Option<(&'static str, AtomicU32)>,
         bug: Option<Bug>,
         volatile: bool,
+        clock: Option<PathBuf>,
     }
 
     static ARMED: OnceLock<Armed> = OnceLock::new();
 
     /// Arms the process, once, before anything else: words of `crash=<point>[:<n>]`,
-    /// `bug=<name>` and `volatile` (unsynced bytes are lost with the process).
+    /// `bug=<name>`, `volatile` (unsynced bytes are lost with the process) and `clock=<file>` (the
+    /// machine's clock is as many milliseconds ahead as the file says, now).
     pub fn arm(words: &str) -> Result<(), String> {
-        let mut armed = Armed { crash: None, bug: None, volatile: false };
+        let mut armed = Armed { crash: None, bug: None, volatile: false, clock: None };
         for word in words.split_whitespace() {
             match word.split_once('=') {
                 Some(("crash", point)) => {
@@ -102,6 +105,7 @@ mod armed {
                     let known = BUGS.iter().find(|(known, _)| *known == name);
                     armed.bug = Some(known.ok_or_else(|| format!("no bug {name}"))?.1);
                 }
+                Some(("clock", path)) => armed.clock = Some(path.into()),
                 _ if word == "volatile" => armed.volatile = true,
                 _ => return Err(format!("cannot arm {word}")),
             }
@@ -135,11 +139,24 @@ mod armed {
     pub fn volatile() -> bool {
         ARMED.get().is_some_and(|armed| armed.volatile)
     }
+
+    /// How far ahead the machine's clock is said to be.
+    pub fn clock_ahead_ms() -> i64 {
+        let clock = ARMED.get().and_then(|armed| armed.clock.as_ref());
+        let text = clock.and_then(|path| std::fs::read_to_string(path).ok());
+        text.and_then(|text| text.trim().parse().ok()).unwrap_or_default()
+    }
 }
 
 #[cfg(not(feature = "faults"))]
 mod armed {
     use super::Bug;
+
+    /// None.
+    #[inline]
+    pub fn clock_ahead_ms() -> i64 {
+        0
+    }
 
     /// This build has no faults to arm.
     pub fn arm(words: &str) -> Result<(), String> {

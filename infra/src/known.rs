@@ -6,6 +6,7 @@ use std::fmt::Debug;
 
 use async_trait::async_trait;
 use schemas::digest::Digest;
+use schemas::event::Sent;
 use schemas::file::FileRef;
 use schemas::id::{AccountId, ResultId, UploadId};
 use schemas::name::PoolName;
@@ -37,6 +38,12 @@ pub struct KnownResult {
 pub trait Known: Debug + Send + Sync {
     /// The upload of this id, if it was ever placed.
     async fn upload(&self, pool: &PoolName, upload: UploadId) -> Result<Option<FileRef>>;
+
+    /// What the pool and one of its members hold: what was sent, less what was erased.
+    async fn held(&self, pool: &PoolName, member: AccountId) -> Result<Sent>;
+
+    /// Whether they have all that follows from this event of the pool.
+    async fn has(&self, pool: &PoolName, events: Offset) -> bool;
 
     /// The newest part of a window; `None` when no file of it has been placed.
     async fn part(&self, pool: &PoolName, window: &Window) -> Result<Option<KnownPart>>;

@@ -96,7 +96,12 @@ where
         reason: error.to_string(),
     };
     let filter = EnvFilter::builder().parse(filter).map_err(|error| bad(&error))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+    // What cannot be logged is lost. Told of that on standard error, which has just failed, the
+    // library would panic, and a full disk under the log end requests.
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(writer)
+        .log_internal_errors(false);
     Ok(match form {
         LogForm::Human => {
             let builder = builder.with_ansi(io::stderr().is_terminal()).with_target(false);

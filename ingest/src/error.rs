@@ -5,10 +5,12 @@ use std::time::Duration;
 use infra::directory::Stale;
 use infra::http::Refused;
 use infra::http::body::Fault;
+use infra::room::Low;
 use infra::{blobs, log, views};
 use schemas::event::{ClaimRefusal, OfferRefusal, Refusal};
 use schemas::problem::{Code, FieldError};
 
+use crate::quota::Exceeded;
 use crate::upload::Rejection;
 
 /// Why ingest did not do as asked.
@@ -20,6 +22,12 @@ pub enum Error {
     /// The bytes could not be stored; no event says that they were.
     #[error("not stored: {0}")]
     NotStored(#[source] blobs::Error),
+    /// There is no room for more bytes.
+    #[error(transparent)]
+    Low(#[from] Low),
+    /// There is no room in a quota.
+    #[error(transparent)]
+    Quota(Exceeded),
     /// The tables cannot be asked what has to be known.
     #[error(transparent)]
     Tables(#[from] views::Error),
@@ -87,10 +95,12 @@ impl Error {
             | Self::Directory(_)
             | Self::Body(_)
             | Self::InProgress
+            | Self::Low(_)
             | Self::Unanswered => true,
             Self::File(rejection) => {
                 matches!(rejection, Rejection::Digest { .. } | Rejection::Length { .. })
             }
+            Self::Quota(exceeded) => *exceeded == Exceeded::Reserved,
             Self::Work(refusal) => *refusal == ClaimRefusal::DeadlinePassed,
             Self::KeyReused
             | Self::Multipart(_)
@@ -131,6 +141,8 @@ impl From<Error> for Refused {
                 Self::from(Code::Unavailable)
             }
             Error::NotStored(error) => error.into(),
+            Error::Low(_) => Code::StorageFull.into(),
+            Error::Quota(exceeded) => quota(exceeded).into(),
             Error::Tables(error) => error.into(),
             Error::OldKey(error) => {
                 tracing::warn!(%error, "an old key could not be looked up");
@@ -158,6 +170,14 @@ impl From<Error> for Refused {
             Error::Unanswered => Code::OutcomeUnknown.into(),
             Error::Broken(what) => Self::internal(&what),
         }
+    }
+}
+
+fn quota(exceeded: Exceeded) -> Code {
+    match exceeded {
+        Exceeded::Pool => Code::PoolQuotaExceeded,
+        Exceeded::Member => Code::MemberQuotaExceeded,
+        Exceeded::Reserved => Code::QuotaReserved,
     }
 }
 

@@ -155,5 +155,6 @@ fn view(name: &PoolName, pool: &Pool, roles: RoleSet) -> Option<PoolView> {
         policy_version: policy.version,
         policy: policy.policy.clone(),
         members: u64::try_from(pool.members).unwrap_or(u64::MAX),
+        held: None,
     })
 }

@@ -8,11 +8,14 @@ use infra::blobs::Blobs;
 use infra::clock::Clock;
 use infra::directory::Directory;
 use infra::http::Access;
+use infra::kept::Kept;
 use infra::known::Known;
 use infra::log::{Answers, Append};
+use infra::room::Room;
 use schemas::limit::Limits;
 
 use crate::metrics::IngestMetrics;
+use crate::quota::Reservations;
 use crate::upload::{Flights, UploadKey};
 use crate::work::{Desks, Renewals};
 
@@ -25,8 +28,12 @@ pub struct Parts {
     pub answers: Arc<Answers>,
     /// Where bytes go.
     pub blobs: Arc<dyn Blobs>,
+    /// Whether there is room for more bytes.
+    pub room: Arc<Room>,
     /// Who may do what.
     pub access: Access,
+    /// Where quota reservations are kept; their table is made by [`prepare`](crate::prepare).
+    pub kept: Arc<dyn Kept>,
     /// What the tables know.
     pub known: Arc<dyn Known>,
     /// What is stamped on events.
@@ -45,7 +52,10 @@ pub struct State {
     pub(crate) log: Arc<dyn Append>,
     pub(crate) answers: Arc<Answers>,
     pub(crate) blobs: Arc<dyn Blobs>,
+    pub(crate) room: Arc<Room>,
     pub(crate) access: Access,
+    pub(crate) kept: Arc<dyn Kept>,
+    pub(crate) reservations: Arc<Reservations>,
     pub(crate) known: Arc<dyn Known>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) limits: Arc<Limits>,
@@ -63,7 +73,10 @@ impl State {
             log: parts.log,
             answers: parts.answers,
             blobs: parts.blobs,
+            room: parts.room,
             access: parts.access,
+            kept: parts.kept,
+            reservations: Arc::default(),
             known: parts.known,
             clock: parts.clock,
             limits: parts.limits,

@@ -7,12 +7,14 @@ use async_trait::async_trait;
 use infra::known::{Known, KnownPart, KnownResult};
 use infra::table::Field as _;
 use infra::views::Result;
+use schemas::event::Sent;
 use schemas::file::{FileRef, TimeSource};
 use schemas::id::{AccountId, ResultId, UploadId};
 use schemas::name::PoolName;
 use schemas::time::Window;
 use schemas::topic::Offset;
 
+use crate::holding;
 use crate::progress::Progress;
 use crate::project::{
     ClaimableRow, HistoryRow, MemberRolesRow, MemberRow, PartClosedRow, PartFilesRow, PartRow,
@@ -42,6 +44,14 @@ impl KnownTables {
 impl Known for KnownTables {
     async fn upload(&self, pool: &PoolName, upload: UploadId) -> Result<Option<FileRef>> {
         Ok(upload_of(&self.tables, pool, upload).await?.map(FileRef::from))
+    }
+
+    async fn held(&self, pool: &PoolName, member: AccountId) -> Result<Sent> {
+        holding::held(&self.tables, pool, member).await
+    }
+
+    async fn has(&self, pool: &PoolName, events: Offset) -> bool {
+        self.progress.events(pool) > events
     }
 
     async fn part(&self, pool: &PoolName, window: &Window) -> Result<Option<KnownPart>> {

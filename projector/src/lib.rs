@@ -7,6 +7,7 @@
 mod cursor;
 mod fetched;
 mod follow;
+mod holding;
 mod known;
 mod metrics;
 mod notices;
@@ -17,6 +18,7 @@ mod rebuild;
 mod run;
 #[cfg(test)]
 mod run_tests;
+mod sweep;
 mod tables;
 
 pub use fetched::{Fetched, ToWrite};
@@ -27,4 +29,5 @@ pub use progress::Progress;
 pub use read::{Reading, routes};
 pub use rebuild::rebuild;
 pub use run::{Deps, Error, prepare, run};
+pub use sweep::{SweepDeps, SweepError, Sweeper};
 pub use tables::Tables;

@@ -44,6 +44,12 @@ impl Progress {
         self.version.send_modify(|version| *version += 1);
     }
 
+    /// The first event of the pool whose outputs are not all in the tables.
+    pub(crate) fn events(&self, pool: &PoolName) -> Offset {
+        let pools = self.pools.read().unwrap_or_else(PoisonError::into_inner);
+        pools.get(pool).copied().unwrap_or_default().events
+    }
+
     /// Returns true once all that follows from event `events` of the pool is in the tables; false
     /// when they do not get there in time.
     pub async fn wait_events(&self, pool: &PoolName, events: Offset, wait_max: Duration) -> bool {

@@ -79,6 +79,20 @@ limits! {
     address_burst: 200;
     /// Addresses whose requests are counted at once; beyond it the most modest are forgotten.
     addresses_max: 65_536;
+    /// Free bytes below which new files are refused: room for the log, the tables and what is kept.
+    disk_free_bytes_min: 268_435_456;
+    /// How long it counts how much room was seen on the disk.
+    disk_look_ms: 1_000;
+    /// How long an upload that was let in counts against a quota if nothing more is heard of it.
+    reservation_ms: 3_600_000;
+    /// The wait between two rounds of sweeping up objects that nothing names.
+    sweep_every_ms: 600_000;
+    /// Objects that one round looks at; the next round goes on from there.
+    sweep_objects_max: 50_000;
+    /// Youngest object, by the store's clock, that is swept up when nothing names it.
+    sweep_age_ms_min: 86_400_000;
+    /// How long an object must have been found unnamed, by a clock that does not jump, to be swept up.
+    sweep_settle_ms: 3_600_000;
     /// Rows in one page of an answer.
     page_rows_max: 1_000;
     /// Bytes a reader of the log may hold ahead of its consumer.

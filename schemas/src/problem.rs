@@ -66,6 +66,10 @@ codes! {
         "Ask an owner or admin of the pool for the role; docs/api.md has the table.";
     WrongUser "wrong-user" 403 "the token is another user's",
         "Ask about the user the token was issued to.";
+    PoolQuotaExceeded "pool-quota-exceeded" 403 "the pool may not hold more",
+        "An admin of the pool can raise its quota; where the pool keeps files for a time only, there is room once that is over.";
+    MemberQuotaExceeded "member-quota-exceeded" 403 "the pool takes no more from this member",
+        "An admin of the pool can raise the quota of members; where the pool keeps files for a time only, there is room once that is over.";
     NotFound "not-found" 404 "there is no such thing, or you may not know of it",
         "Check the path and the ids. What belongs to pools you are not in is not found either.";
     MethodNotAllowed "method-not-allowed" 405 "this resource does not have that method",
@@ -102,6 +106,8 @@ codes! {
         "Ask an admin of the pool for a new one.";
     TokenExpired "token-expired" 410 "the join token has run out",
         "Ask an admin of the pool for a new one.";
+    ContentErased "content-erased" 410 "the bytes were kept for as long as the pool keeps them",
+        "Nothing to do: what is known of the file stays in history, its bytes are gone.";
     LengthRequired "length-required" 411 "the length of the body must be declared",
         "Send Content-Length: files are checked against limits before their first byte is read.";
     FileTooLarge "file-too-large" 413 "the file is larger than the pool allows",
@@ -132,6 +138,8 @@ codes! {
         "8 to 256 characters; longer is better.";
     RateLimited "rate-limited" 429 "too many requests come from this address",
         "Nothing was done. Retry after the time in Retry-After; `RateLimit` in every answer tells how many are left.";
+    QuotaReserved "quota-reserved" 429 "uploads under way have the rest of the quota",
+        "Nothing was taken. Retry after the time in Retry-After: some of them may fail or be smaller.";
     Internal "internal" 500 "something failed on our side",
         "Retry with the same idempotency key; report the `request_id` if it stays.";
     Unavailable "unavailable" 503 "a part of the service cannot be reached",

@@ -1,6 +1,7 @@
 //! Kills, and the oracle that judges what is left.
 
 mod bugs;
+mod clocks;
 mod dump;
 mod history;
 mod judge;

@@ -79,8 +79,8 @@ impl World {
         setup.log = log;
         let mut server = Server::start(setup);
         let client = server.client().patience(patience());
-        let owner = client.sign_up(&"owner".parse().unwrap(), "owner's password").await.unwrap();
-        let owner = client.clone().signed_in(&owner.access_token);
+        client.sign_up(&"owner".parse().unwrap(), "owner's password").await.unwrap();
+        let owner = client.clone().signing_in("owner".parse().unwrap(), "owner's password");
         let pool: PoolName = format!("chaos-{seed}").parse().unwrap();
         let ask = CreatePool { name: pool.clone(), policy: policy() };
         owner.create_pool(&ask).await.unwrap();
@@ -94,7 +94,7 @@ impl World {
             owner.add_member(&pool, account, RoleSet::of(&[role])).await.unwrap();
             let own: PathBuf = folder.path().join(name.as_str());
             std::fs::create_dir(&own).unwrap();
-            let client = client.clone().signed_in(&signed_in.access_token);
+            let client = client.clone().signing_in(name, "a long password");
             let (pool, notes) = (pool.clone(), notes.clone());
             people.push(Person { account, client, pool, folder: own, notes });
         }

@@ -64,6 +64,8 @@ impl World {
         );
         let mut policy = policy;
         policy["media_types"] = json!(["text/csv"]);
+        policy["quota_bytes"] = json!(5_000);
+        policy["member_quota_bytes"] = json!(4_000);
         let body = json!({ "name": "only-csv", "policy": policy }).to_string();
         self.done("owner", "POST /v1/pools", &body);
         self.done("stranger", "POST /v1/pools", r#"{"name":"elsewhere"}"#);

@@ -27,6 +27,8 @@ const ELSEWHERE: &[(Code, &str)] = &[
     (Code::TokensFull, "batcher/src/fold: takes ten thousand tokens"),
     (Code::RateLimited, "infra/src/http/tests: takes two hundred, and the cases are more"),
     (Code::UploadInProgress, "below: takes two at once"),
+    (Code::QuotaReserved, "ingest/src/tests/quota.rs: takes one on its way"),
+    (Code::ContentErased, "tests/keeping.rs: takes time"),
 ];
 
 #[test]

@@ -98,7 +98,8 @@ impl State {
                 newest = newest.max(Some((file.effective_at, file.client)));
             }
             let filled = placed.window();
-            emit.say(FilePlaced { file, update, placed });
+            let sent = self.keeping.count(pool, &file);
+            emit.say(FilePlaced { file, update, placed, sent });
             self.close_if_full(pool, filled, emit);
         }
         if let Some((newest, client)) = newest {

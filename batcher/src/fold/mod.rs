@@ -6,6 +6,7 @@
 mod emit;
 mod files;
 mod held;
+mod keeping;
 mod members;
 mod minimum;
 mod page;
@@ -29,6 +30,7 @@ use serde::{Deserialize, Serialize};
 
 use emit::Emit;
 use held::Held;
+use keeping::Keeping;
 use members::{Member, Token};
 use seen::Seen;
 use watermark::Watermark;
@@ -82,6 +84,8 @@ pub struct State {
     seen: Seen,
     /// Files held for an admin.
     held: Held,
+    /// What it holds, and what it has kept for long enough.
+    keeping: Keeping,
     watermark: Watermark,
     /// Windows that take files, each with its open part.
     open: BTreeMap<Window, Part>,

@@ -21,6 +21,7 @@ impl State {
         }
         self.arm_ends(&pool);
         self.arm_schedule(&pool);
+        self.arm_erase(&pool);
         while let Some((window, parts)) = self.first_forgotten(&pool)
             && self.forget(&pool, window, parts, emit)
         {}
@@ -39,6 +40,7 @@ impl State {
             Timer::Debounce(batch) => self.amend(batch, emit),
             Timer::Confirm(batch) => self.expire(batch, ExpiryReason::Unconfirmed, emit),
             Timer::Lease(batch) => self.expire(batch, ExpiryReason::Expired, emit),
+            Timer::Erase => self.erase(emit),
         }
     }
 

@@ -11,6 +11,7 @@ mod logout;
 mod pool;
 mod push;
 mod signup;
+mod sweep;
 mod work;
 
 use clap::Subcommand;
@@ -31,6 +32,7 @@ pub(crate) enum ClientCommand {
     History(history::HistoryArgs),
     Batches(batches::BatchesArgs),
     Deliveries(deliveries::DeliveriesArgs),
+    Sweep(sweep::SweepArgs),
     Doctor(doctor::DoctorArgs),
 }
 
@@ -64,6 +66,7 @@ impl ClientCommand {
             Self::History(args) => history::run(args, session).await,
             Self::Batches(args) => batches::run(args, session).await,
             Self::Deliveries(args) => deliveries::run(args, session).await,
+            Self::Sweep(args) => sweep::run(args, session).await,
             Self::Doctor(args) => doctor::run(args, session).await,
         }
     }

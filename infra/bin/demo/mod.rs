@@ -123,6 +123,8 @@ fn up_args(args: &DemoArgs, password: &str) -> UpArgs {
         data: args.data.clone(),
         listen: args.listen,
         insecure: false,
+        tls_cert: None,
+        tls_key: None,
         log: None,
         // Nobody wants to watch for the minute that a window takes at least elsewhere.
         // All of the troupe have one address.

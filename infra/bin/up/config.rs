@@ -2,10 +2,12 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use infra::http::peer::{Proxies, ProxyHeader};
+use infra::http::tls::Tls;
 use schemas::limit::Limits;
 
 /// Serve everything in one process.
@@ -17,6 +19,12 @@ pub(crate) struct UpArgs {
     /// Address to listen on; port 0 takes a free one
     #[arg(long, env = "SLUICE_LISTEN", default_value = "127.0.0.1:7171")]
     pub(crate) listen: SocketAddr,
+    /// File with the certificate to show, PEM, its chain after it; read again on SIGHUP
+    #[arg(long, env = "SLUICE_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// File with its key, PEM
+    #[arg(long, env = "SLUICE_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
     /// Listen on an address that other machines reach, without TLS
     #[arg(long)]
     pub(crate) insecure: bool,
@@ -76,6 +84,7 @@ pub(crate) struct Resolved {
     pub(crate) log: LogUrl,
     pub(crate) limits: Limits,
     pub(crate) proxies: Proxies,
+    pub(crate) tls: Option<Arc<Tls>>,
 }
 
 impl UpArgs {
@@ -101,7 +110,17 @@ impl UpArgs {
             faults.push(fault);
             Proxies::default()
         });
-        if faults.is_empty() { Ok(Resolved { log, limits, proxies }) } else { Err(faults) }
+        let tls = match (&self.tls_cert, &self.tls_key) {
+            (Some(cert), Some(key)) => match Tls::open(cert, key) {
+                Ok(tls) => Some(tls),
+                Err(fault) => {
+                    faults.push(format!("--tls-cert, --tls-key: {fault}"));
+                    None
+                }
+            },
+            _ => None,
+        };
+        if faults.is_empty() { Ok(Resolved { log, limits, proxies, tls }) } else { Err(faults) }
     }
 
     fn proxies(&self) -> Result<Proxies, String> {

@@ -14,9 +14,12 @@ use infra::http::layers::Around;
 use infra::http::peer::Proxies;
 use infra::http::rate::Rates;
 use infra::http::serve::{Listen, Server, serve};
+use infra::http::tls::Tls;
 use infra::http::{Access, Routes, process};
 use infra::identity::{KeyRing, LocalIdentity, LocalParts};
 use infra::log::Answers;
+use infra::room::{self, Room};
+use infra::steady::SteadyClock;
 use infra::supervise::{OnError, Stage, Supervisor};
 use infra::telemetry::{LogForm, Metrics, start_log};
 use schemas::limit::Limits;
@@ -37,7 +40,7 @@ pub(crate) async fn run(args: UpArgs) -> anyhow::Result<()> {
     supervisor.on_signals()?;
     let started = start(&args, &supervisor).await;
     if let Ok(address) = &started {
-        say_ready(*address);
+        say_ready(*address, args.tls_cert.is_some());
         supervisor.stopping().await;
     }
     let drained = supervisor.drain(args.grace()).await;
@@ -49,21 +52,41 @@ pub(crate) async fn run(args: UpArgs) -> anyhow::Result<()> {
 }
 
 #[allow(clippy::print_stdout, reason = "the address is this command's output")]
-fn say_ready(address: SocketAddr) {
-    println!("sluice {VERSION} listens on http://{address}");
+fn say_ready(address: SocketAddr, tls: bool) {
+    let scheme = if tls { "https" } else { "http" };
+    println!("sluice {VERSION} listens on {scheme}://{address}");
+}
+
+/// Reads certificate and key again on SIGHUP: what renews them says so.
+fn renew_on_hangup(tls: Arc<Tls>, supervisor: &Supervisor) -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut hangups = signal(SignalKind::hangup()).context("hear SIGHUP")?;
+    let tasks = supervisor.stage(Stage::Serve);
+    let token = tasks.token();
+    tasks.spawn("tls", OnError::Log, async move {
+        while let Some(Some(())) = token.run_until_cancelled(hangups.recv()).await {
+            match tls.reload() {
+                Ok(()) => tracing::info!("the certificate was read again"),
+                Err(error) => tracing::error!(%error, "the certificate stays as it was"),
+            }
+        }
+        anyhow::Ok(())
+    });
+    Ok(())
 }
 
 /// Starts everything; gives the address.
 pub(crate) async fn start(args: &UpArgs, supervisor: &Supervisor) -> anyhow::Result<SocketAddr> {
-    let Resolved { log, limits, proxies } = match args.resolve() {
+    let Resolved { log, limits, proxies, tls } = match args.resolve() {
         Ok(resolved) => resolved,
         Err(faults) => bail!("configuration:\n  {}", faults.join("\n  ")),
     };
     let limits = Arc::new(limits);
-    let clock: Arc<dyn Clock> = SystemClock::new();
+    let clock: Arc<dyn Clock> = SteadyClock::new(SystemClock::new());
     let metrics = Metrics::new(Arc::clone(&clock), VERSION);
     let doors = Arc::new(Doors::open(&args.data, &log, &limits, &clock).await?);
-    let ground = Ground { limits, proxies, clock, metrics, doors };
+    ingest::prepare(doors.kept.as_ref()).await.context("make the table of reservations")?;
+    let ground = Ground { limits, proxies, tls, clock, metrics, doors };
     let (access, answers) = ground.begin(args, supervisor).await?;
     let routes = ground.stages(args, supervisor, &access, &answers)?;
     ground.serve(args, supervisor, routes, &access).await
@@ -73,6 +96,7 @@ pub(crate) async fn start(args: &UpArgs, supervisor: &Supervisor) -> anyhow::Res
 struct Ground {
     limits: Arc<Limits>,
     proxies: Proxies,
+    tls: Option<Arc<Tls>>,
     clock: Arc<dyn Clock>,
     metrics: Metrics,
     doors: Arc<Doors>,
@@ -131,7 +155,9 @@ impl Ground {
             log: Arc::clone(&self.doors.append),
             answers: Arc::clone(answers),
             blobs: Arc::clone(&self.doors.blobs),
+            room: self.room(args),
             access: access.clone(),
+            kept: Arc::clone(&self.doors.kept),
             known: Arc::new(known),
             clock: Arc::clone(&self.clock),
             limits: Arc::clone(&self.limits),
@@ -139,6 +165,12 @@ impl Ground {
             metrics: ingest::IngestMetrics::new(&self.metrics),
         });
         Ok(ingest::routes(ingest).join(projector::routes(reading)))
+    }
+
+    /// The room in the data folder, wherever its parts are mounted.
+    fn room(&self, args: &UpArgs) -> Arc<Room> {
+        let probe = room::of_folders(vec![args.data.clone(), args.data.join("blobs")]);
+        Room::new(probe, Arc::clone(&self.clock), &self.limits, &self.metrics)
     }
 
     fn batcher(&self, tasks: &infra::supervise::Tasks, access: &Access) {
@@ -193,8 +225,23 @@ impl Ground {
         });
         let tables = projector::Tables::new(Arc::clone(&self.doors.views));
         let known = projector::KnownTables::new(tables.clone(), Arc::clone(&progress));
+        let sweep = projector::SweepDeps {
+            read: Arc::clone(&self.doors.read),
+            tables: tables.clone(),
+            progress: Arc::clone(&progress),
+            directory: Arc::clone(access.directory()),
+            blobs: Arc::clone(&self.doors.blobs),
+            clock: Arc::clone(&self.clock),
+            limits: Arc::clone(&self.limits),
+        };
+        let (sweeper, token) =
+            (projector::Sweeper::new(sweep.clone(), &self.metrics), tasks.token());
+        tasks.spawn("sweeper", OnError::Log, async move {
+            sweeper.run(token).await;
+            anyhow::Ok(())
+        });
         let (access, blobs) = (access.clone(), Arc::clone(&self.doors.blobs));
-        (projector::Reading { access, tables, progress, blobs, fetched, hub }, known)
+        (projector::Reading { access, tables, progress, blobs, fetched, hub, sweep }, known)
     }
 
     async fn serve(
@@ -218,7 +265,10 @@ impl Ground {
             limits: Arc::clone(&self.limits),
             metrics: self.metrics.clone(),
         };
-        let listen = Listen { at: args.listen, insecure: args.insecure };
+        let listen = Listen { at: args.listen, insecure: args.insecure, tls: self.tls.clone() };
+        if let Some(tls) = &self.tls {
+            renew_on_hangup(Arc::clone(tls), supervisor)?;
+        }
         // The doors close after everything that uses them has ended.
         let doors = Arc::clone(&self.doors);
         supervisor.stage(Stage::Ground).spawn("doors", OnError::Log, {

@@ -129,6 +129,7 @@ impl Error {
                     | Code::PositionNotReached
                     | Code::TooBusy
                     | Code::RateLimited
+                    | Code::QuotaReserved
                     | Code::StorageFull
             ),
             Self::Foreign { status, .. } => matches!(status, 408 | 425 | 429 | 500 | 502..=504),

@@ -2,7 +2,7 @@
 
 use schemas::api::{
     AddMember, CloseWindow, CreatePool, IssueToken, IssuedToken, Join, MemberView, Page, PoolView,
-    ReleaseUpload, WindowView,
+    ReleaseUpload, SweepReport, WindowView,
 };
 use schemas::id::{AccountId, UploadId};
 use schemas::name::PoolName;
@@ -18,6 +18,11 @@ impl Client {
     /// Makes a pool; the caller is its owner.
     pub async fn create_pool(&self, ask: &CreatePool) -> Result<PoolView> {
         self.call(route::CREATE_POOL, &[]).json(ask).key(&fresh::key()).answer().await
+    }
+
+    /// What sweeping would remove now; for platform admins.
+    pub async fn sweep_report(&self) -> Result<SweepReport> {
+        self.call(route::SWEEP, &[]).answer().await
     }
 
     /// The pools the caller is in.

@@ -23,6 +23,7 @@ pub mod router;
 pub mod serve;
 #[cfg(test)]
 mod tests;
+pub mod tls;
 
 pub use access::{Access, Allowed};
 pub use extract::{Json, Path, Query};

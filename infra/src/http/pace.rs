@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
+use super::tls::Wire;
 use crate::clock::{Clock, SystemClock};
 
 /// How long a connection may be in each state.
@@ -115,19 +115,19 @@ impl Pace {
 /// A socket that tells its pace, and goes back to whoever lent it.
 #[derive(Debug)]
 pub(super) struct Paced {
-    socket: Option<TcpStream>,
+    socket: Option<Wire>,
     pace: Pace,
-    back: Arc<Mutex<Option<TcpStream>>>,
+    back: Arc<Mutex<Option<Wire>>>,
 }
 
 impl Paced {
     /// The socket, and where it will be found when this is dropped.
-    pub(super) fn lend(socket: TcpStream, pace: Pace) -> (Self, Arc<Mutex<Option<TcpStream>>>) {
+    pub(super) fn lend(socket: Wire, pace: Pace) -> (Self, Arc<Mutex<Option<Wire>>>) {
         let back = Arc::default();
         (Self { socket: Some(socket), pace, back: Arc::clone(&back) }, back)
     }
 
-    fn socket(&mut self) -> io::Result<Pin<&mut TcpStream>> {
+    fn socket(&mut self) -> io::Result<Pin<&mut Wire>> {
         self.socket.as_mut().map(Pin::new).ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 }

@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::pace::{Noted, Of, Pace, PaceLimits, Paced};
+use super::tls::{Tls, Wire};
 use crate::clock::SystemClock;
 use crate::supervise::{OnError, Tasks};
 use crate::telemetry::{Gauge, HttpMetrics, Metrics};
@@ -40,13 +41,15 @@ const LINGER_MAX: Duration = Duration::from_secs(2);
 /// The wait after a connection could not be taken in, for want of file descriptors mostly.
 const ACCEPT_WAIT: Duration = Duration::from_millis(50);
 
-/// Where to listen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Where to listen, and how.
+#[derive(Clone, Debug)]
 pub struct Listen {
     /// The address; port 0 takes a free one.
     pub at: SocketAddr,
     /// Whether other machines may connect without TLS.
     pub insecure: bool,
+    /// The certificate to show; none: in the clear.
+    pub tls: Option<Arc<Tls>>,
 }
 
 /// The server cannot begin.
@@ -54,7 +57,7 @@ pub struct Listen {
 pub enum ServeError {
     /// Other machines could connect, and read what is sent.
     #[error(
-        "{0} is not a loopback address: tokens would cross the network in the clear. Put TLS in front and say --insecure"
+        "{0} is not a loopback address: tokens would cross the network in the clear. Say --tls-cert and --tls-key, or put TLS in front and say --insecure"
     )]
     NotLoopback(SocketAddr),
     /// The address cannot be had.
@@ -108,14 +111,14 @@ pub async fn serve(
     router: Router,
     server: &Server,
 ) -> Result<SocketAddr, ServeError> {
-    let Listen { at, insecure } = listen;
-    if !insecure && !at.ip().is_loopback() {
+    let Listen { at, insecure, tls } = listen;
+    if !insecure && tls.is_none() && !at.ip().is_loopback() {
         return Err(ServeError::NotLoopback(at));
     }
     let bind = |source| ServeError::Bind { at, source };
     let listener = TcpListener::bind(at).await.map_err(bind)?;
     let address = listener.local_addr().map_err(bind)?;
-    let front = Arc::new(Front::new(router, server));
+    let front = Arc::new(Front::new(router, tls, server));
     server.tasks.spawn("http accept", OnError::Stop, accept(listener, front));
     Ok(address)
 }
@@ -124,6 +127,7 @@ pub async fn serve(
 #[derive(Debug)]
 struct Front {
     router: Router,
+    tls: Option<Arc<Tls>>,
     tasks: Tasks,
     draining: Draining,
     http: http1::Builder,
@@ -134,7 +138,7 @@ struct Front {
 }
 
 impl Front {
-    fn new(router: Router, server: &Server) -> Self {
+    fn new(router: Router, tls: Option<Arc<Tls>>, server: &Server) -> Self {
         let limits = &server.limits;
         let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
         let pace = PaceLimits {
@@ -153,6 +157,7 @@ impl Front {
         let connections_max = bytes(limits.connections_max).clamp(1, Semaphore::MAX_PERMITS);
         Self {
             router,
+            tls,
             tasks: server.tasks.clone(),
             draining: Draining(server.tasks.token()),
             http,
@@ -160,6 +165,25 @@ impl Front {
             clock: SystemClock::new(),
             slots: Arc::new(Semaphore::new(connections_max)),
             metrics: server.metrics.http.clone(),
+        }
+    }
+}
+
+impl Front {
+    /// The connection, once its peer has been shown who we are; none where it wants nothing of it.
+    async fn shake_hands(&self, socket: TcpStream, peer: SocketAddr) -> Option<Wire> {
+        let Some(tls) = &self.tls else { return Some(Wire::Plain(socket)) };
+        match tokio::time::timeout(self.pace.head_max, tls.accept(socket)).await {
+            Ok(Ok(wire)) => Some(wire),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, %peer, "no tls with a peer");
+                None
+            }
+            Err(_) => {
+                tracing::debug!(%peer, "a connection was too slow");
+                self.metrics.slow_connections.inc();
+                None
+            }
         }
     }
 }
@@ -219,6 +243,7 @@ async fn connection(
     if let Err(error) = socket.set_nodelay(true) {
         tracing::debug!(%error, %peer, "TCP_NODELAY");
     }
+    let Some(socket) = front.shake_hands(socket, peer).await else { return Ok(()) };
     let pace = Pace::new(Arc::clone(&front.clock));
     let (paced, back) = Paced::lend(socket, pace.clone());
     let on_time = drive(paced, peer, &front, &pace).await;
@@ -273,7 +298,7 @@ async fn answer(
 
 /// Reads and forgets what the peer still sends. Closing at once would make the system throw away
 /// our answer with it.
-async fn linger(back: &Mutex<Option<TcpStream>>) {
+async fn linger(back: &Mutex<Option<Wire>>) {
     let socket = back.lock().unwrap_or_else(PoisonError::into_inner).take();
     let Some(mut socket) = socket else { return };
     let mut waste = vec![0; 16_384];

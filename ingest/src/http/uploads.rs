@@ -69,10 +69,12 @@ pub(super) async fn update(
 ) -> Result<Response, Refused> {
     let allowed = state.access.allow(&caller, &route::UPDATE, &pool).await?;
     let key = Key::given_or_made(idempotency_key(&headers)?, state.clock.now());
+    let (content_type, size_bytes) = form_type(&state, &headers)?;
     let ask = Update {
         sender: Sender::new(&allowed, caller.account, key)?,
         on_invalid: query.on_invalid,
-        content_type: form_type(&state, &headers)?,
+        content_type,
+        size_bytes,
     };
     let taken = Box::pin(state.receive_update(&ask, body)).await?;
     let receipt = UpdateReceipt {
@@ -88,8 +90,8 @@ pub(super) async fn update(
     Ok((status, position, [(LOCATION, place)], Json(receipt)).into_response())
 }
 
-/// The Content-Type of a form whose length, where it is declared, is not too much.
-fn form_type(state: &State, headers: &HeaderMap) -> Result<String, Refused> {
+/// The Content-Type of a form, and its length, where it is declared: it is not too much then.
+fn form_type(state: &State, headers: &HeaderMap) -> Result<(String, Option<u64>), Refused> {
     let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let value = value.unwrap_or_default();
     let essence = value.split(';').next().unwrap_or_default().trim();
@@ -102,5 +104,5 @@ fn form_type(state: &State, headers: &HeaderMap) -> Result<String, Refused> {
     if declared.is_some_and(|declared| declared > bytes_max) {
         return Err(Error::UpdateTooLarge(format!("more than {bytes_max} bytes")).into());
     }
-    Ok(value.to_owned())
+    Ok((value.to_owned(), declared))
 }

@@ -15,6 +15,7 @@ use infra::known::{Known, KnownPart, KnownResult};
 use infra::log::{self, Append, Appended, Draft, SqliteLog};
 use infra::views;
 use schemas::digest::Digest;
+use schemas::event::Sent;
 use schemas::file::FileRef;
 use schemas::id::{AccountId, ResultId, UploadId};
 use schemas::name::{ObjectKey, PoolName};
@@ -191,6 +192,10 @@ pub(super) struct Rows {
     pub(super) parts: HashMap<Window, KnownPart>,
     pub(super) results: HashMap<ResultId, (Offset, Digest)>,
     pub(super) claimable: bool,
+    /// What the pool and whoever asks hold.
+    pub(super) held: Sent,
+    /// Whether they have what follows from every event.
+    pub(super) caught_up: bool,
     /// How often uploads were looked up.
     pub(super) looks: usize,
 }
@@ -220,6 +225,14 @@ impl Known for Tables {
             rows.looks += 1;
             rows.uploads.get(&upload).cloned()
         })
+    }
+
+    async fn held(&self, _: &PoolName, _: AccountId) -> views::Result<Sent> {
+        self.ask(|rows| rows.held)
+    }
+
+    async fn has(&self, _: &PoolName, _: Offset) -> bool {
+        self.ask(|rows| rows.caught_up).unwrap_or(false)
     }
 
     async fn part(&self, _: &PoolName, window: &Window) -> views::Result<Option<KnownPart>> {

@@ -226,7 +226,7 @@ impl Pool {
                 let (_, policy) = self.id.as_ref().unwrap();
                 let window = policy.windows.of(file.effective_at);
                 let placed = Placement::Held { reason: HeldReason::TooLate, window };
-                FilePlaced { file: Arc::new(file), update: None, placed }.into()
+                FilePlaced { file: Arc::new(file), update: None, placed, sent: None }.into()
             }
         }
     }

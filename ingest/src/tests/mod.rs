@@ -9,8 +9,10 @@ mod forms;
 mod killed;
 mod members;
 mod pools;
+mod quota;
 mod results;
 mod retries;
+mod room;
 mod updates;
 mod uploads;
 mod work;
@@ -19,7 +21,7 @@ use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -36,6 +38,7 @@ use infra::http::layers::Around;
 use infra::identity::{self, Identity, KeyRing, LocalIdentity, LocalParts, Proof};
 use infra::kept::{Kept, SqliteKept};
 use infra::log::{Answers, Append, Find, Options, Read, SqliteLog};
+use infra::room::Room;
 use infra::supervise::{OnError, Stage, Supervisor};
 use infra::telemetry::Metrics;
 use schemas::event::{Body as EventBody, Event};
@@ -66,6 +69,8 @@ struct World {
     kept: Arc<dyn Kept>,
     blobs: Arc<Watched>,
     tables: Arc<Tables>,
+    /// Bytes free on the disk, as far as is known.
+    free_bytes: Arc<AtomicU64>,
     /// Whether the batcher says nothing.
     mute: Arc<AtomicBool>,
     supervisor: Supervisor,
@@ -122,6 +127,7 @@ impl World {
             blobs: Watched::new(blobs, sink),
             kept: Arc::new(kept),
             tables: Arc::default(),
+            free_bytes: Arc::new(AtomicU64::new(1 << 40)),
             mute: Arc::default(),
             supervisor: Supervisor::new(),
             log,
@@ -154,6 +160,7 @@ impl World {
             audience: "sluice".into(),
         };
         let identity = LocalIdentity::open(parts, &self.limits).await.unwrap();
+        crate::prepare(&*self.kept).await.unwrap();
         let answers = Answers::new(self.log.clone(), self.clock.clone(), 1 << 20);
         self.spawn("answers", answers.clone().run(token));
         let append = Moody::new(self.log.clone());
@@ -162,7 +169,9 @@ impl World {
             log: append.clone(),
             answers,
             blobs: self.blobs.clone(),
+            room: self.room(&metrics),
             access: Access::new(identity.clone(), directory.clone(), limits.clone()),
+            kept: self.kept.clone(),
             known: self.tables.clone(),
             clock: self.clock.clone(),
             limits,
@@ -173,6 +182,12 @@ impl World {
         assert!(routes.missing(Side::Write).is_empty(), "{:?}", routes.missing(Side::Write));
         let router = routes.finish(Around::new(&metrics, self.clock.clone()));
         Instance { router, state, directory, identity, append, clock: self.clock.clone() }
+    }
+
+    fn room(&self, metrics: &Metrics) -> Arc<Room> {
+        let free_bytes = Arc::clone(&self.free_bytes);
+        let probe = move || Ok(free_bytes.load(Ordering::Relaxed));
+        Room::new(Box::new(probe), self.clock.clone(), &self.limits, metrics)
     }
 
     /// All that a topic holds, by the names of its types.

@@ -158,7 +158,7 @@ async fn a_file_is_stored_said_and_answered() {
         (TimeSource::Client, false, false)
     );
     assert_eq!(scene.world.blobs.read(&file.object).await, b"hello");
-    assert!(file.object.as_str().starts_with(&format!("u/{}/", file.upload)));
+    assert!(file.object.as_str().starts_with(&format!("u/north-sea/{}/", file.upload)));
 
     assert_eq!(told.header("location"), format!("/v1/pools/north-sea/uploads/{}", file.upload));
     assert_eq!(told.header("repr-digest"), digest::value(&file.sha256));

@@ -35,7 +35,7 @@ use infra::http::Allowed;
 use schemas::event::{PolicyCopied, UploadReceived};
 use schemas::file::FileRef;
 use schemas::id::{AccountId, UploadId};
-use schemas::name::ObjectKey;
+use schemas::name::{ObjectKey, PoolName};
 use schemas::policy::Policy;
 use schemas::time::{ObservedAt, ReceivedAt, SentAt};
 
@@ -126,22 +126,26 @@ impl State {
         declared.judge(files.size_bytes_max, Some(files))?;
         let upload = self.upload_key.upload(sender.pool.id, sender.client, sender.key.text());
         let _flight = self.flights.begin(upload.uuid()).ok_or(Error::InProgress)?;
-        let bounds = self.file_bounds(declared.size_bytes, files.size_bytes_max);
+        let mut bounds = self.file_bounds(declared.size_bytes, files.size_bytes_max);
         if let Some(landed) = self.find(sender, upload).await? {
             return self.take_again(landed, declared, body, bounds).await;
         }
+        let mut reserved = self.reserve_one(sender, declared.size_bytes, &mut bounds).await?;
+        let promise = self.room_for(declared.size_bytes, bounds.bytes_max)?;
         let incoming = Incoming::begin(body, bounds).await?;
         let head = incoming.head();
         if head.is_empty() {
             return Err(Rejection::Empty.into());
         }
         judge_content(&head, &declared.media_type)?;
-        let object = self.object_of(upload);
+        let object = self.object_of(&sender.pool.pool, upload);
         if planted(Bug::EventBeforeBytes) {
             return self.say_before_storing(ask, upload, object, incoming).await;
         }
-        let stored = self.store(object, incoming, declared).await?;
-        self.say(ask, upload, stored).await
+        let stored = self.store(object, incoming, declared, &promise).await?;
+        let taken = self.say(ask, upload, stored).await?;
+        reserved.landed(taken.landed.offset);
+        Ok(taken)
     }
 
     /// Says that a file is here.
@@ -159,9 +163,9 @@ impl State {
     }
 
     /// A place no other attempt has.
-    fn object_of(&self, upload: UploadId) -> ObjectKey {
+    fn object_of(&self, pool: &PoolName, upload: UploadId) -> ObjectKey {
         let attempt = fresh::uuid(self.clock.now());
-        let key = format!("u/{upload}/{attempt}").parse();
+        let key = format!("u/{pool}/{upload}/{attempt}").parse();
         key.expect("an object key may be made of UUIDs")
     }
 }

@@ -1,12 +1,15 @@
 //! Bytes into the store, then their event into the log; and out of the store again when the event
 //! is certainly not there.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::{StreamExt, TryStreamExt};
 use infra::blobs::{self, Stale};
 use infra::faults::crash_point;
 use infra::http::body::{Bounds, Came};
 use infra::log;
+use infra::room::Promise;
 use schemas::event::Event;
 use schemas::name::ObjectKey;
 use schemas::problem::Code;
@@ -32,14 +35,26 @@ impl State {
         Bounds { declared_bytes, bytes_max, over: Code::FileTooLarge, pause_max }
     }
 
-    /// Stores a file. After an error nothing of it stays.
+    /// Room for a body of this length, or of any up to `bytes_max`.
+    pub(crate) fn room_for(
+        &self,
+        size_bytes: Option<u64>,
+        bytes_max: u64,
+    ) -> Result<Arc<Promise>, Error> {
+        Ok(Arc::new(self.room.take(size_bytes.unwrap_or(bytes_max))?))
+    }
+
+    /// Stores a file, in the room it was promised. After an error nothing of it stays.
     pub(crate) async fn store(
         &self,
         object: ObjectKey,
         incoming: Incoming,
         declared: &Declared,
+        promise: &Arc<Promise>,
     ) -> Result<Stored, Error> {
         let (body, receipt) = incoming.checked(declared.sha256);
+        let promise = Arc::clone(promise);
+        let body = body.inspect_ok(move |piece| promise.came(piece.len() as u64)).boxed();
         self.put(&object, declared.size_bytes, body).await?;
         let Some(came) = receipt.get() else {
             self.discard(&object).await;

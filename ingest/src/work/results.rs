@@ -58,6 +58,7 @@ impl State {
         let Offer { batch, declared, .. } = &offer;
         let bytes_max = self.limits.file_bytes_max;
         declared.judge(bytes_max, None)?;
+        let promise = self.room_for(declared.size_bytes, bytes_max)?;
         let bounds = self.file_bounds(declared.size_bytes, bytes_max);
         let incoming = Incoming::begin(body, bounds).await?;
         let head = incoming.head();
@@ -66,9 +67,9 @@ impl State {
         }
         judge_content(&head, &declared.media_type)?;
         let attempt = fresh::uuid(self.clock.now());
-        let object = format!("r/{batch}/{attempt}").parse();
+        let object = format!("r/{}/{batch}/{attempt}", worker.pool.pool).parse();
         let object: ObjectKey = object.expect("an object key may be made of UUIDs");
-        let stored = self.store(object, incoming, declared).await?;
+        let stored = self.store(object, incoming, declared, &promise).await?;
         self.renewals.forget(*batch);
         let event = ResultOffered {
             batch: *batch,

@@ -7,6 +7,7 @@
 mod batches;
 mod deliveries;
 mod files;
+mod keeping;
 mod members;
 mod results;
 mod windows;
@@ -19,6 +20,8 @@ pub use deliveries::{DeliveryRow, MemberDeliveryRow};
 pub(crate) use deliveries::{SHARDS as DELIVERY_SHARDS, state_of};
 pub(crate) use files::{DISCARDED, held_reason};
 pub use files::{HistoryRow, HistoryWeekRow, UploadMovedRow, UploadRow};
+pub use keeping::{ErasedRow, SentRow};
+pub(crate) use keeping::{day_of, everybody};
 pub(crate) use members::role_set;
 pub use members::{MemberRolesRow, MemberRow};
 pub(crate) use results::view_of;
@@ -89,6 +92,7 @@ pub const ALL: &[Projection] = &[
     results::PROJECTION,
     members::PROJECTION,
     deliveries::PROJECTION,
+    keeping::PROJECTION,
 ];
 
 const WEEK_MS: i64 = 7 * 86_400_000;

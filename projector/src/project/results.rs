@@ -128,6 +128,7 @@ impl From<ResultRow> for ResultView {
             size_bytes: row.size_bytes,
             sha256: row.sha256,
             published_at: row.at,
+            content: schemas::api::Content::Kept,
         }
     }
 }

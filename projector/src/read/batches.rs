@@ -120,6 +120,7 @@ pub(super) async fn fetch(
     if row.batch != Some(batch) || row.revision.is_none_or(|revision| revision > out) {
         return Err(Code::NotFound.into());
     }
+    reading.is_kept_upload(&row).await?;
     content::serve(reading.blobs.as_ref(), &headers, Content::of_upload(&row), None).await
 }
 

@@ -3,8 +3,10 @@
 mod batches;
 mod content;
 mod deliveries;
+mod erased;
 mod pools;
 mod results;
+mod sweep;
 mod uploads;
 mod windows;
 
@@ -33,6 +35,7 @@ use crate::fetched::Fetched;
 use crate::notices::{self, Hub};
 use crate::progress::Progress;
 use crate::project::MemberRow;
+use crate::sweep::SweepDeps;
 use crate::tables::Tables;
 
 /// Rows in a page when the request names no number.
@@ -58,6 +61,8 @@ pub struct Reading {
     pub fetched: Fetched,
     /// Who listens.
     pub hub: Arc<Hub>,
+    /// What sweeping works with.
+    pub sweep: SweepDeps,
 }
 
 impl FromRef<Reading> for Access {
@@ -87,6 +92,7 @@ pub fn routes(reading: Reading) -> Routes {
         .mount(route::FETCH_RESULT, results::fetch)
         .mount(route::READ_DELIVERIES, deliveries::list)
         .mount(route::NOTICES, notices::stream)
+        .mount(route::SWEEP, sweep::look)
         .with(reading)
 }
 

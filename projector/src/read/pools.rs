@@ -3,7 +3,8 @@
 use axum::extract::State;
 use infra::http::{AskedPosition, Here, Json, Listed, Path, Query, Refused};
 use infra::identity::Caller;
-use schemas::api::{MemberView, Page, PoolView};
+use schemas::api::{Held, MemberView, Page, PoolView};
+use schemas::event::Sent;
 use schemas::id::AccountId;
 use schemas::name::PoolName;
 use schemas::problem::Code;
@@ -11,6 +12,7 @@ use schemas::role::RoleSet;
 use schemas::route;
 
 use super::{Paging, Reading};
+use crate::holding;
 
 pub(super) async fn list(
     State(reading): State<Reading>,
@@ -45,6 +47,7 @@ fn view_with(reading: &Reading, name: &PoolName, roles: RoleSet) -> Option<PoolV
         policy_version: policy.version,
         policy: policy.policy.clone(),
         members: pool.members as u64,
+        held: None,
     })
 }
 
@@ -55,7 +58,14 @@ pub(super) async fn read(
     Path(pool): Path<PoolName>,
 ) -> Result<Json<PoolView>, Refused> {
     let allowed = reading.allow(&caller, &route::READ_POOL, &pool, asked).await?;
-    Ok(Json(view_with(&reading, &pool, allowed.roles).ok_or(Code::NotFound)?))
+    let mut view = view_with(&reading, &pool, allowed.roles).ok_or(Code::NotFound)?;
+    if view.policy.quota.is_some() {
+        let Sent { files, bytes, client_files, client_bytes } =
+            holding::held(&reading.tables, &pool, caller.account).await?;
+        let (own_files, own_bytes) = (client_files, client_bytes);
+        view.held = Some(Held { files, bytes, own_files, own_bytes });
+    }
+    Ok(Json(view))
 }
 
 pub(super) async fn members(

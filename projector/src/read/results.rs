@@ -11,12 +11,15 @@ use schemas::id::ResultId;
 use schemas::name::PoolName;
 use schemas::problem::Code;
 use schemas::route;
+use schemas::time::LogTime;
 use schemas::topic::Offset;
 
 use super::content::{self, Content};
+use super::erased::content_of;
 use super::{Entitlement, Paging, Reading, Who};
 use crate::cursor::Cursor;
 use crate::fetched::Served;
+use crate::holding;
 use crate::project::{
     MemberDeliveryRow, PoolResultRow, ResultBlockRow, ResultOrderRow, ResultRow, ResultWeekRow,
     block_of, state_of,
@@ -41,6 +44,7 @@ pub(super) async fn list(
     let who = Who { pool: &pool, account: caller.account };
     let entitlement = reading.entitlement(&allowed, who).await?;
     let pending = query.pending.unwrap_or(false);
+    let erased = holding::erased(&reading.tables, &pool).await?.results_before;
     let mut after = query.after.max(query.cursor);
     let (mut items, mut looked) = (Vec::new(), 0);
     let mut more = true;
@@ -57,7 +61,11 @@ pub(super) async fn list(
             let wanted = entitlement.covers(row.result, row.seq)
                 && !(pending && reading.has(who, row.seq).await?);
             if wanted && let Some(result) = reading.result(&pool, row.result).await? {
-                items.push(ResultView::from(result));
+                let view = shown(result, erased);
+                // Nobody waits for what cannot be had any more.
+                if !pending || view.content == schemas::api::Content::Kept {
+                    items.push(view);
+                }
             }
         }
     }
@@ -85,7 +93,8 @@ pub(super) async fn latest(
             if let Some(row) = reading.result(&pool, row.result).await?
                 && entitlement.covers(row.result, row.seq)
             {
-                return Ok(Json(row.into()));
+                let erased = holding::erased(&reading.tables, &pool).await?.results_before;
+                return Ok(Json(shown(row, erased)));
             }
         }
         cursor = Some(listed.next.ok_or(Code::NotFound)?);
@@ -100,7 +109,9 @@ pub(super) async fn read(
 ) -> Result<Json<ResultView>, Refused> {
     let allowed = reading.allow(&caller, &route::READ_RESULT, &pool, asked).await?;
     let who = Who { pool: &pool, account: caller.account };
-    Ok(Json(reading.entitled(&allowed, who, result).await?.into()))
+    let row = reading.entitled(&allowed, who, result).await?;
+    let erased = holding::erased(&reading.tables, &pool).await?.results_before;
+    Ok(Json(shown(row, erased)))
 }
 
 pub(super) async fn fetch(
@@ -113,6 +124,7 @@ pub(super) async fn fetch(
     let allowed = reading.allow(&caller, &route::FETCH_RESULT, &pool, asked).await?;
     let who = Who { pool: &pool, account: caller.account };
     let row = reading.entitled(&allowed, who, result).await?;
+    reading.is_kept_result(&row).await?;
     let served = match &allowed.pool.located {
         // A platform admin who is no member is nobody the result is for.
         Some(located) if !allowed.roles.is_empty() => Some(Served {
@@ -125,6 +137,12 @@ pub(super) async fn fetch(
     };
     let served = served.map(|served| (reading.fetched.clone(), served));
     content::serve(reading.blobs.as_ref(), &headers, Content::of_result(&row), served).await
+}
+
+/// A result, with whether its bytes can still be had.
+fn shown(row: ResultRow, erased_before: Option<LogTime>) -> ResultView {
+    let content = content_of(row.at, erased_before);
+    ResultView { content, ..ResultView::from(row) }
 }
 
 impl Reading {

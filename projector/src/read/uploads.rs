@@ -18,8 +18,10 @@ use schemas::route;
 use schemas::time::LogTime;
 
 use super::content::{self, Content};
+use super::erased::content_of;
 use super::{Paging, Reading};
 use crate::cursor::Cursor;
+use crate::holding;
 use crate::project::{
     BatchRow, DISCARDED, HistoryRow, HistoryWeekRow, UploadMovedRow, UploadRow, held_reason,
     week_of, window,
@@ -52,6 +54,7 @@ pub(super) async fn fetch(
     if !allowed.covers(row.client) {
         return Err(Code::NotFound.into());
     }
+    reading.is_kept_upload(&row).await?;
     content::serve(reading.blobs.as_ref(), &headers, Content::of_upload(&row), None).await
 }
 
@@ -166,7 +169,17 @@ impl Reading {
                 entry.insert(row.map_or(0, |row| row.revision));
             }
         }
-        Ok(rows.into_iter().map(|row| view(row, &out)).collect())
+        let mut erased: HashMap<PoolName, Option<LogTime>> = HashMap::new();
+        for row in &rows {
+            if let std::collections::hash_map::Entry::Vacant(entry) = erased.entry(row.pool.clone())
+            {
+                entry.insert(holding::erased(&self.tables, &row.pool).await?.inputs_before);
+            }
+        }
+        let content =
+            |row: &HistoryRow| content_of(row.at, erased.get(&row.pool).copied().flatten());
+        let view = |row: HistoryRow| UploadView { content: content(&row), ..view(row, &out) };
+        Ok(rows.into_iter().map(view).collect())
     }
 }
 
@@ -229,5 +242,6 @@ fn view(row: HistoryRow, out: &HashMap<BatchId, u32>) -> UploadView {
         batch: row.batch,
         revision: row.revision,
         held_because,
+        content: schemas::api::Content::Kept,
     }
 }

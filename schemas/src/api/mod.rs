@@ -8,6 +8,7 @@ mod notice;
 mod pool;
 mod query;
 mod result;
+mod sweep;
 mod upload;
 
 pub use account::{Credentials, SignUp, SignedIn, TokenAnswer, Validated};
@@ -16,7 +17,7 @@ pub use batch::{
 };
 pub use notice::{Notice, Noticed};
 pub use pool::{
-    AddMember, CloseWindow, CreatePool, IssueToken, IssuedToken, Join, MemberView, PoolView,
+    AddMember, CloseWindow, CreatePool, Held, IssueToken, IssuedToken, Join, MemberView, PoolView,
     WindowState, WindowView,
 };
 pub use query::{
@@ -26,9 +27,10 @@ pub use query::{
 pub use result::{
     Acknowledge, DeliveriesView, DeliveryState, DeliveryView, Receipt, ResultReceipt, ResultView,
 };
+pub use sweep::SweepReport;
 pub use upload::{
-    Landing, ReleaseUpload, UpdateItem, UpdateManifest, UpdateReceipt, UploadReceipt, UploadState,
-    UploadView,
+    Content, Landing, ReleaseUpload, UpdateItem, UpdateManifest, UpdateReceipt, UploadReceipt,
+    UploadState, UploadView,
 };
 
 use schemars::JsonSchema;

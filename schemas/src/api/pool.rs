@@ -36,6 +36,22 @@ pub struct PoolView {
     pub policy: Box<Policy>,
     /// Members, the caller counted.
     pub members: u64,
+    /// What it holds and what the caller does, where it has a quota; of one pool only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Held>,
+}
+
+/// What a pool and one of its members hold, as far as the tables know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Held {
+    /// The pool's files.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// The caller's files.
+    pub own_files: u64,
+    /// Their bytes.
+    pub own_bytes: u64,
 }
 
 /// `PUT /v1/pools/{pool}/members/{account}`.

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::upload::Content;
 use crate::digest::Digest;
 use crate::id::{AccountId, BatchId, ResultId};
 use crate::name::{FileName, MediaType, UserName};
@@ -36,6 +37,9 @@ pub struct ResultView {
     pub sha256: Digest,
     /// When it was published.
     pub published_at: LogTime,
+    /// Whether its bytes can still be had.
+    #[serde(default, skip_serializing_if = "Content::is_kept")]
+    pub content: Content,
 }
 
 /// `201`: the result is published. `200`: it was already, with the same bytes.

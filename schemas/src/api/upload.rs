@@ -110,6 +110,25 @@ pub enum UploadState {
     Discarded,
 }
 
+/// Whether bytes can still be had.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Content {
+    /// They can.
+    #[default]
+    Kept,
+    /// They were kept for as long as the pool keeps them.
+    Erased,
+}
+
+impl Content {
+    /// As most are: then it is not said.
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+    pub(crate) fn is_kept(&self) -> bool {
+        *self == Self::Kept
+    }
+}
+
 /// `POST /v1/pools/{pool}/uploads/{upload}/release`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -158,6 +177,9 @@ pub struct UploadView {
     /// The first revision it is in, or will be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<u32>,
+    /// Whether its bytes can still be had.
+    #[serde(default, skip_serializing_if = "Content::is_kept")]
+    pub content: Content,
     /// Why it is held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_because: Option<HeldReason>,

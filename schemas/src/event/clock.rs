@@ -24,6 +24,8 @@ pub enum Timer {
     Confirm(BatchId),
     /// A lease must have been renewed.
     Lease(BatchId),
+    /// Bytes have been kept for long enough.
+    Erase,
 }
 
 /// A timer of the fold is due. It acts only if that timer is armed for that moment and this

@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use super::{
     AccountCreated, Backlog, BatchAmended, BatchFailed, BatchLeased, BatchReady, Body,
-    ClaimRefusal, ClaimRefused, ClaimRequested, CloseReason, Closed, Delivery,
+    ClaimRefusal, ClaimRefused, ClaimRequested, CloseReason, Closed, ContentErased, Delivery,
     DeliveryAcknowledged, DeliveryFailed, DeliveryFetched, Derived, Directory, Event, ExpiryReason,
     FileDiscarded, FilePlaced, FileReleased, JoinTokenIssueRequested, JoinTokenIssued,
     LeaseExpired, LeaseRenewed, ManifestPage, MemberAddRequested, MemberAdded, MemberJoinRequested,
     MemberRemoveRequested, MemberRemoved, MemberRoleChanged, MembershipCopied, OfferRefusal,
     Placement, PolicyChanged, PolicyCopied, PoolCreated, PoolLocated, ProcessingFailed, Refusal,
-    RequestRefused, ResultOffered, ResultPublished, ResultRefused, SemanticsRaised, SessionRevoked,
-    SnapshotTaken, Timer, TimerDue, TokenCopied, TokenUsed, UpdateReceived, UploadDiscardRequested,
-    UploadReceived, UploadRefused, UploadReleaseRequested, UploadRepeated, WindowCloseAsked,
-    WindowOpened,
+    RequestRefused, ResultOffered, ResultPublished, ResultRefused, SemanticsRaised, Sent,
+    SessionRevoked, SnapshotTaken, Timer, TimerDue, TokenCopied, TokenUsed, UpdateReceived,
+    UploadDiscardRequested, UploadReceived, UploadRefused, UploadReleaseRequested, UploadRepeated,
+    WindowCloseAsked, WindowOpened,
 };
 use crate::digest::Digest;
 use crate::file::{FileRef, TimeSource, manifest_digest};
@@ -221,9 +221,16 @@ fn derived_of_files() -> Vec<Derived> {
     let file = Arc::new(file());
     let (by, upload) = (AccountId::from_bits(id(7)), upload());
     vec![
-        FilePlaced { file: Arc::clone(&file), update: None, placed: placed.clone() }.into(),
+        FilePlaced {
+            file: Arc::clone(&file),
+            update: None,
+            placed: placed.clone(),
+            sent: Some(Sent { files: 1, bytes: 5, client_files: 1, client_bytes: 5 }),
+        }
+        .into(),
         FileReleased { by, file: Arc::clone(&file), placed }.into(),
         FileDiscarded { by, upload }.into(),
+        ContentErased { inputs_before: Some(log_time()), results_before: None }.into(),
         UploadRefused { upload, client: client(), update: None }.into(),
         UploadRepeated { upload, update: None }.into(),
         WindowOpened {

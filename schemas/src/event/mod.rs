@@ -27,8 +27,9 @@ pub use member::{
 };
 pub use pool::{PolicyChanged, PoolCreated, Refusal, RequestRefused};
 pub use upload::{
-    FileDiscarded, FilePlaced, FileReleased, HeldReason, Placement, UpdateReceived,
-    UploadDiscardRequested, UploadReceived, UploadRefused, UploadReleaseRequested, UploadRepeated,
+    ContentErased, FileDiscarded, FilePlaced, FileReleased, HeldReason, Placement, Sent,
+    UpdateReceived, UploadDiscardRequested, UploadReceived, UploadRefused, UploadReleaseRequested,
+    UploadRepeated,
 };
 pub use window::{
     BatchAmended, BatchFailed, BatchReady, CloseReason, Closed, MISSING_NAMED_MAX, ManifestPage,
@@ -129,6 +130,7 @@ topic_bodies! {
         FilePlaced = "sluice.file.placed.v1",
         FileReleased = "sluice.file.released.v1",
         FileDiscarded = "sluice.file.discarded.v1",
+        ContentErased = "sluice.content.erased.v1",
         UploadRefused = "sluice.upload.refused.v1",
         UploadRepeated = "sluice.upload.repeated.v1",
         WindowOpened = "sluice.window.opened.v1",
@@ -208,9 +210,10 @@ impl Derived {
             Self::MemberRoleChanged(body) => body.account.to_string(),
             Self::MemberRemoved(body) => body.account.to_string(),
             Self::JoinTokenIssued(body) => body.token.to_string(),
-            Self::PolicyChanged(_) | Self::RequestRefused(_) | Self::ClaimRefused(_) => {
-                return None;
-            }
+            Self::PolicyChanged(_)
+            | Self::RequestRefused(_)
+            | Self::ClaimRefused(_)
+            | Self::ContentErased(_) => return None,
         })
     }
 
@@ -239,7 +242,8 @@ impl Derived {
             Self::WindowOpened(_)
             | Self::ManifestPage(_)
             | Self::BatchAmended(_)
-            | Self::BatchFailed(_) => false,
+            | Self::BatchFailed(_)
+            | Self::ContentErased(_) => false,
         }
     }
 }

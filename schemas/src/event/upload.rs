@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::file::FileRef;
 use crate::id::{AccountId, BatchId, UpdateId, UploadId};
-use crate::time::{EffectiveAt, StoredAt, Window};
+use crate::time::{EffectiveAt, LogTime, StoredAt, Window};
 
 /// A file is here: its bytes are durable under `file.object`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -41,6 +41,34 @@ pub struct FilePlaced {
     pub update: Option<UpdateId>,
     /// Where it is.
     pub placed: Placement,
+    /// What the pool and its sender have sent, this file counted; where the pool has a quota.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent: Option<Sent>,
+}
+
+/// What was ever sent: it only grows. What was erased is taken off by whoever asks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Sent {
+    /// The pool's files.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// The sender's files.
+    pub client_files: u64,
+    /// Their bytes.
+    pub client_bytes: u64,
+}
+
+/// Bytes have been kept for as long as the pool keeps them: nobody gets them any more, and they
+/// may be deleted. What was said of them stays. The moments only grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ContentErased {
+    /// Those of files placed before this moment of the log's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inputs_before: Option<LogTime>,
+    /// Those of results published before this moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub results_before: Option<LogTime>,
 }
 
 /// Where a file is.

@@ -173,7 +173,7 @@ impl Operation {
             .answers(304, Gives::Nothing)
             .sends(&["Range", "IfNoneMatch", "IfRange"])
             .with(&["ETag", "ReprDigest"])
-            .refuses(&[Code::RangeNotSatisfiable, Code::Unavailable])
+            .refuses(&[Code::ContentErased, Code::RangeNotSatisfiable, Code::Unavailable])
     }
 
     /// In the log, but not answered yet.

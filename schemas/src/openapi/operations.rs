@@ -5,12 +5,15 @@ use crate::api::{
     Acknowledge, AddMember, BatchView, Claim, CloseWindow, CreatePool, Credentials,
     DeliveriesQuery, DeliveriesView, EarlierQuery, Fail, IssueToken, IssuedToken, Join, Lease,
     ManifestQuery, ManifestView, MemberView, OfferQuery, Page, PageQuery, PoolView, Receipt,
-    ReleaseUpload, Renew, ResultReceipt, ResultView, ResultsQuery, SignUp, SignedIn, TokenAnswer,
-    TokenForm, UpdateManifest, UpdateQuery, UpdateReceipt, UploadQuery, UploadReceipt, UploadView,
-    ValidateQuery, Validated, WindowView,
+    ReleaseUpload, Renew, ResultReceipt, ResultView, ResultsQuery, SignUp, SignedIn, SweepReport,
+    TokenAnswer, TokenForm, UpdateManifest, UpdateQuery, UpdateReceipt, UploadQuery, UploadReceipt,
+    UploadView, ValidateQuery, Validated, WindowView,
 };
 use crate::problem::Code;
 use crate::route::{self, Route};
+
+/// What a pool with a quota refuses with.
+const QUOTAS: &[Code] = &[Code::PoolQuotaExceeded, Code::MemberQuotaExceeded, Code::QuotaReserved];
 
 /// All of them, in the order of the table of routes.
 pub(super) fn all() -> Vec<Operation> {
@@ -103,7 +106,8 @@ fn files() -> Vec<Operation> {
             .gives::<UploadReceipt>(201)
             .gives::<UploadReceipt>(200)
             .with(&["SluicePosition", "Location", "ReprDigest"])
-            .refuses(&[Code::UploadInProgress, Code::IdempotencyKeyReused]),
+            .refuses(&[Code::UploadInProgress, Code::IdempotencyKeyReused])
+            .refuses(QUOTAS),
         earlier(route::FILE_UPLOAD),
         earlier(route::API_UPLOAD),
         Operation::on(route::UPDATE)
@@ -113,7 +117,8 @@ fn files() -> Vec<Operation> {
             .gives::<UpdateReceipt>(201)
             .gives::<UpdateReceipt>(200)
             .with(&["SluicePosition", "Location"])
-            .refuses(&[Code::UploadInProgress, Code::IdempotencyKeyReused]),
+            .refuses(&[Code::UploadInProgress, Code::IdempotencyKeyReused])
+            .refuses(QUOTAS),
         held(route::RELEASE_UPLOAD).takes::<ReleaseUpload>(),
         held(route::DISCARD_UPLOAD),
         Operation::on(route::READ_UPLOAD).gives::<UploadView>(200),
@@ -204,6 +209,7 @@ fn results() -> Vec<Operation> {
 
 fn process() -> Vec<Operation> {
     vec![
+        Operation::on(route::SWEEP).gives::<SweepReport>(200).refuses(&[Code::Forbidden]),
         Operation::on(route::ERRORS).answers(200, Gives::Text("text/plain")),
         Operation::on(route::OPENAPI).answers(200, Gives::Text("application/json")),
         Operation::on(route::DOCS).answers(200, Gives::Text("text/html")),

@@ -71,6 +71,18 @@ pub struct PolicyAsk {
     pub attempts_max: Option<u32>,
     /// Default `latest`.
     pub on_join: Option<OnJoin>,
+    /// Default: any number.
+    pub quota_bytes: Option<u64>,
+    /// Default: any number.
+    pub quota_files: Option<u64>,
+    /// Of one member. Default: any number.
+    pub member_quota_bytes: Option<u64>,
+    /// Of one member. Default: any number.
+    pub member_quota_files: Option<u64>,
+    /// Default: for ever.
+    pub keep_inputs_ms: Option<u64>,
+    /// Default: for ever.
+    pub keep_results_ms: Option<u64>,
 }
 
 /// How windows shall be cut.
@@ -111,10 +123,10 @@ const PART_FILES_MAX: u32 = 10_000;
 const PART_BYTES_MAX: u64 = 1_000_000_000_000_000;
 
 /// Gathers all faults of one ask, so that they are told at once.
-struct Checks(Vec<Fault>);
+pub(super) struct Checks(Vec<Fault>);
 
 impl Checks {
-    fn within<T: PartialOrd + std::fmt::Display>(
+    pub(super) fn within<T: PartialOrd + std::fmt::Display>(
         &mut self,
         pointer: &'static str,
         value: T,
@@ -138,6 +150,7 @@ impl PolicyAsk {
         checks.within("/update_every_ms", update_every_ms, shortest, longest);
         let period = checks.within("/windows/period_ms", windows.period_ms(), shortest, longest);
         let lease_ms = checks.within("/lease_ms", self.lease_ms.unwrap_or(600_000), 1_000, DAY_MS);
+        let (quota, keep) = checks.keeping(&self, limits);
         let policy = Policy {
             windows,
             update_every_ms,
@@ -181,6 +194,8 @@ impl PolicyAsk {
                 ),
             },
             on_join: self.on_join.unwrap_or(OnJoin::Latest),
+            quota,
+            keep,
         };
         checks.durations(&policy, longest);
         if checks.0.is_empty() { Ok(policy) } else { Err(checks.0) }

@@ -11,10 +11,12 @@ use crate::name::MediaType;
 use crate::time::{EffectiveAt, Window, WindowKind};
 
 mod ask;
+mod keeping;
 mod schedule;
 mod zone;
 
 pub use ask::{Fault, PolicyAsk, WindowsAsk};
+pub use keeping::{Keep, Quota};
 pub use schedule::Schedule;
 pub use zone::Zone;
 
@@ -194,6 +196,12 @@ pub struct Policy {
     pub work: Work,
     /// What a new member gets.
     pub on_join: OnJoin,
+    /// How much may be held; any amount where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quota: Option<Quota>,
+    /// How long bytes are kept; for ever where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep: Option<Keep>,
 }
 
 impl Windows {

@@ -40,6 +40,7 @@ fn batched(file: &FileRef, closed: &Closed) -> UploadView {
         late: false,
         batch: Some(closed.batch),
         revision: Some(1),
+        content: schemas::api::Content::Kept,
         held_because: None,
     }
 }

@@ -1,6 +1,7 @@
 //! The fold, told what to fold and asked what follows, in short words.
 
 mod held;
+mod keeping;
 mod late;
 mod members;
 mod replay;
@@ -278,6 +279,7 @@ pub(super) fn told(output: &Output) -> String {
             format!("released {} {}", released.file.upload.bits(), place(&released.placed))
         }
         Derived::FileDiscarded(discarded) => format!("discarded {}", discarded.upload.bits()),
+        Derived::ContentErased(_) => "erased".to_owned(),
         Derived::UploadRefused(refused) => format!("upload {} refused", refused.upload.bits()),
         Derived::UploadRepeated(again) => format!("upload {} repeated", again.upload.bits()),
         Derived::WindowOpened(opened) => {

@@ -5,6 +5,7 @@ mod around;
 mod docs;
 mod rates;
 mod sockets;
+mod tls;
 
 use std::sync::Arc;
 

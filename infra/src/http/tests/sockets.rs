@@ -94,7 +94,7 @@ async fn scene(limits: Limits) -> Scene {
         );
     let tasks = supervisor.stage(Stage::Serve);
     let server = Server { tasks, limits: Arc::new(limits), metrics: metrics.clone() };
-    let listen = Listen { at: "127.0.0.1:0".parse().unwrap(), insecure: false };
+    let listen = Listen { at: "127.0.0.1:0".parse().unwrap(), insecure: false, tls: None };
     let address = serve(listen, router, &server).await.unwrap();
     Scene { supervisor, metrics, address, begun }
 }
@@ -367,7 +367,7 @@ async fn others_may_connect_only_when_that_is_said_aloud() {
         metrics: Metrics::new(SystemClock::new(), "test"),
     };
     let try_at = async |at: &str, insecure| {
-        let listen = Listen { at: at.parse().unwrap(), insecure };
+        let listen = Listen { at: at.parse().unwrap(), insecure, tls: None };
         serve(listen, axum::Router::new(), &server).await
     };
     assert!(matches!(try_at("0.0.0.0:0", false).await, Err(ServeError::NotLoopback(_))));

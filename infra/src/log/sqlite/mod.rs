@@ -25,6 +25,7 @@ use async_trait::async_trait;
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use rusqlite::Transaction;
+use schemas::time::Wall;
 use schemas::topic::{SHARDS, Topic};
 use tokio::sync::{Semaphore, oneshot};
 
@@ -99,6 +100,7 @@ impl SqliteLog {
             stored::make(&connection)?;
             let topics = stored::topics(&connection)?;
             let last_at = topics.iter().map(|topic| topic.last_at).max().unwrap_or_default();
+            clock.raise(Wall::from_millis(last_at.millis()));
             let readers = Readers::new(path.clone(), READERS_MAX);
             let known = Known::new(topics, Recent::new(options.recent_bytes_max), readers);
             let connection = Some(connection);

@@ -24,7 +24,7 @@ pub(super) struct Item {
     name: String,
     pub(super) observed_at: ObservedAt,
     media_type: Option<String>,
-    size_bytes: Option<u64>,
+    pub(super) size_bytes: Option<u64>,
     sha256: Option<Digest>,
 }
 

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use infra::http::body::{Fault, whole};
+use infra::room::Promise;
 use schemas::api::{OnInvalid, UpdateManifest};
 use schemas::event::UpdateReceived;
 use schemas::file::FileRef;
@@ -27,6 +28,7 @@ use self::form::{Form, Part};
 use self::manifest::{Item, References};
 use super::{Incoming, Landed, Rejection, Said, Sender, Taken, judge_content};
 use crate::error::Error;
+use crate::quota::{Amount, Reserved};
 use crate::state::State;
 
 /// A request to take an update.
@@ -36,6 +38,8 @@ pub(crate) struct Update {
     pub(crate) on_invalid: OnInvalid,
     /// The Content-Type of the request.
     pub(crate) content_type: String,
+    /// The length of its body, where it is declared.
+    pub(crate) size_bytes: Option<u64>,
 }
 
 /// An update that is in the log.
@@ -56,6 +60,8 @@ pub(crate) struct TakenUpdate {
 #[derive(Debug)]
 struct Gathering<'a> {
     ask: &'a Update,
+    /// The room for all of it.
+    promise: Arc<Promise>,
     sent_at: Option<SentAt>,
     /// Whether its files may have come before.
     again: bool,
@@ -82,9 +88,10 @@ enum Judged {
 }
 
 impl<'a> Gathering<'a> {
-    fn new(ask: &'a Update, sent_at: Option<SentAt>, again: bool) -> Self {
+    fn new(ask: &'a Update, promise: Arc<Promise>, sent_at: Option<SentAt>, again: bool) -> Self {
         Self {
             ask,
+            promise,
             sent_at,
             again,
             files: Vec::new(),
@@ -124,6 +131,7 @@ impl State {
         let _flight = self.flights.begin(update.uuid()).ok_or(Error::InProgress)?;
         let pause_max = Duration::from_millis(self.limits.body_pause_ms_max);
         let bytes_max = self.limits.update_bytes_max;
+        let promise = self.room_for(ask.size_bytes, bytes_max)?;
         let mut form = Form::begin(&ask.content_type, body, bytes_max, pause_max)?;
         let UpdateManifest { sent_at, items } = self.manifest(&mut form).await?;
         let numbered = (0_u32..).zip(items);
@@ -132,10 +140,14 @@ impl State {
                 Item::new(n, self.upload_key.item(pool.id, *client, key.text(), n), said)
             })
             .collect();
-        let mut gathering = Gathering::new(ask, sent_at, self.may_be_again(ask, &items).await?);
+        let again = self.may_be_again(ask, &items).await?;
+        let mut reserved = self.reserve_update(ask, &items, again).await?;
+        let mut gathering = Gathering::new(ask, promise, sent_at, again);
         match Box::pin(self.gather(&mut gathering, &items, &mut form)).await {
             Ok(()) if gathering.is_open() && !gathering.files.is_empty() => {
-                self.say_update(update, gathering).await
+                let taken = self.say_update(update, gathering).await?;
+                reserved.landed(taken.offset);
+                Ok(taken)
             }
             gathered => {
                 for object in &gathering.stored {
@@ -145,6 +157,27 @@ impl State {
                 Err(Error::Update(gathering.faults))
             }
         }
+    }
+
+    /// Room for its files in the quotas; a repeat has had it.
+    async fn reserve_update(
+        &self,
+        ask: &Update,
+        items: &[Item],
+        again: bool,
+    ) -> Result<Reserved, Error> {
+        let first = items.first().map(|item| item.upload);
+        if let (true, Some(first)) = (again, first)
+            && self.find(&ask.sender, first).await?.is_some()
+        {
+            return Ok(Reserved::none());
+        }
+        let said = items.iter().map(|item| item.size_bytes).sum::<Option<u64>>();
+        let bytes = match said.or(ask.size_bytes) {
+            Some(bytes) => bytes,
+            None => self.left_bytes(&ask.sender, self.limits.update_bytes_max).await?,
+        };
+        self.reserve(&ask.sender, Amount { files: items.len() as u64, bytes }).await
     }
 
     /// The first part.
@@ -231,7 +264,14 @@ impl State {
             declared.judge_digest(incoming.read_through().await?.sha256)?;
             return Ok(Judged::Unused);
         }
-        let stored = self.store(self.object_of(item.upload), incoming, &declared).await?;
+        let stored = self
+            .store(
+                self.object_of(&sender.pool.pool, item.upload),
+                incoming,
+                &declared,
+                &gathering.promise,
+            )
+            .await?;
         gathering.stored.push(stored.object.clone());
         gathering.stored_at = stored.stored_at;
         let said = Said { observed_at: Some(item.observed_at), sent_at: gathering.sent_at };
