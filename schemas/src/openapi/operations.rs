@@ -152,6 +152,7 @@ fn earlier(route: Route) -> Operation {
             Code::UploadInProgress,
             Code::IdempotencyKeyReused,
         ])
+        .refuses(QUOTAS)
 }
 
 fn batches() -> Vec<Operation> {
