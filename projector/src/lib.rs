@@ -10,6 +10,7 @@ mod follow;
 mod known;
 mod metrics;
 mod notices;
+mod parts;
 mod progress;
 pub mod project;
 mod read;

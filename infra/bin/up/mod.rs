@@ -192,7 +192,8 @@ impl Ground {
             anyhow::Ok(())
         });
         let tables = projector::Tables::new(Arc::clone(&self.doors.views));
-        let known = projector::KnownTables::new(tables.clone(), Arc::clone(&progress));
+        let clock = Arc::clone(&self.clock);
+        let known = projector::KnownTables::new(tables.clone(), Arc::clone(&progress), clock);
         let (access, blobs) = (access.clone(), Arc::clone(&self.doors.blobs));
         (projector::Reading { access, tables, progress, blobs, fetched, hub }, known)
     }
