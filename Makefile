@@ -1,5 +1,5 @@
 # The verbs. Logic lives in code: a recipe is one or two lines.
-.PHONY: help run test check lint fmt golden dist chaos stack-up stack-down clean
+.PHONY: help run test check lint fmt golden dist chaos bench stack-up stack-down clean
 SLUICE = target/release/sluice
 
 help: ## this list
@@ -32,6 +32,10 @@ dist: ## one archive of program, completions, man pages, documents and licences;
 
 chaos: ## kill the server 300 times under load (SLUICE_SEED=n repeats a run)
 	SLUICE_KILLS=300 cargo test --features faults --test it chaos::kills -- --nocapture
+
+bench: ## measure each bar beside its floor (BAR="fold append" for some, QUICK=1 shows that they run)
+	@cargo build --release --locked -p sluice -p bench
+	target/release/bench $(if $(QUICK),--quick) $(BAR)
 
 stack-up: ## start a real Kafka on loopback for development
 	infra/stack/kafka-up.sh single

@@ -116,7 +116,7 @@ impl Folding {
         }
         for record in &chunk.records {
             let offset = record.offset;
-            let (event, _) = wire::decode::<Event>(&record.value)
+            let event = wire::body::<Event>(&record.value)
                 .map_err(|source| Halt::Unreadable { offset, source })?;
             check_rules(offset, &event)?;
             let at = if planted(Bug::CloseByWallClock) {

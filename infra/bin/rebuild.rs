@@ -37,9 +37,9 @@ pub(crate) async fn run(args: RebuildArgs) -> anyhow::Result<Done> {
     let fold = directory(read.as_ref()).await?;
     let located = fold.pools().filter_map(|(_, pool)| pool.located.as_deref().cloned());
     let located: Vec<_> = located.collect();
-    let views = SqliteViews::open(&args.into).await?;
+    let views = SqliteViews::open_fresh(&args.into).await?;
     let records = projector::rebuild(read.as_ref() as &dyn Read, &views, &located).await?;
-    views.close().await;
+    views.finish(&args.into).await?;
     let live = args.data.join("views.sqlite");
     let differences = infra::views::differences(&live, &args.into).await?;
     let report = serde_json::json!({

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use infra::clock::Clock;
 use infra::known::{Known, KnownDelivery, KnownPart, KnownResult, KnownUpload};
 use infra::table::Field as _;
 use infra::views::Result;
@@ -16,6 +17,7 @@ use schemas::time::{EffectiveAt, Window};
 use schemas::topic::Offset;
 
 use crate::holding;
+use crate::parts::Parts;
 use crate::progress::Progress;
 use crate::project::{
     ClaimableRow, DeliveryRow, HOUR_MS, HistoryRow, MemberRolesRow, MemberRow, PartClosedRow,
@@ -39,12 +41,25 @@ const RANGE_PAGE: usize = 2_000;
 pub struct KnownTables {
     tables: Tables,
     progress: Arc<Progress>,
+    parts: Arc<Parts>,
 }
 
 impl KnownTables {
     /// From these tables, which have got as far as `progress` says.
-    pub fn new(tables: Tables, progress: Arc<Progress>) -> Self {
-        Self { tables, progress }
+    pub fn new(tables: Tables, progress: Arc<Progress>, clock: Arc<dyn Clock>) -> Self {
+        Self { tables, progress, parts: Arc::new(Parts::new(clock)) }
+    }
+
+    async fn look_at_part(&self, pool: &PoolName, window: &Window) -> Result<Option<KnownPart>> {
+        let week = week_of(window.start.millis());
+        let key = [pool.clone().cell(), week.cell(), window.start.cell()];
+        let (rows, _) = self.tables.some::<PartRow>(key, None, 1).await?;
+        let Some(row) = rows.into_iter().find(|row| row.window_end == window.end) else {
+            return Ok(None);
+        };
+        let closed = self.tables.one::<PartClosedRow>([row.batch.cell()]).await?.is_some();
+        let files = self.tables.one::<PartFilesRow>([row.batch.cell()]).await?;
+        Ok(Some(KnownPart { files: files.map_or(0, |row| row.files), closed }))
     }
 }
 
@@ -64,15 +79,8 @@ impl Known for KnownTables {
     }
 
     async fn part(&self, pool: &PoolName, window: &Window) -> Result<Option<KnownPart>> {
-        let week = week_of(window.start.millis());
-        let key = [pool.clone().cell(), week.cell(), window.start.cell()];
-        let (rows, _) = self.tables.some::<PartRow>(key, None, 1).await?;
-        let Some(row) = rows.into_iter().find(|row| row.window_end == window.end) else {
-            return Ok(None);
-        };
-        let closed = self.tables.one::<PartClosedRow>([row.batch.cell()]).await?.is_some();
-        let files = self.tables.one::<PartFilesRow>([row.batch.cell()]).await?;
-        Ok(Some(KnownPart { files: files.map_or(0, |row| row.files), closed }))
+        let version = || self.progress.version();
+        self.parts.get(pool, window, version, self.look_at_part(pool, window)).await
     }
 
     async fn result(

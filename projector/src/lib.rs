@@ -11,6 +11,7 @@ mod holding;
 mod known;
 mod metrics;
 mod notices;
+mod parts;
 mod progress;
 pub mod project;
 mod read;

@@ -50,6 +50,11 @@ impl Progress {
         pools.get(pool).copied().unwrap_or_default().events
     }
 
+    /// Changes whenever the tables of any pool have moved on.
+    pub(crate) fn version(&self) -> u64 {
+        *self.version.borrow()
+    }
+
     /// Returns true once all that follows from event `events` of the pool is in the tables; false
     /// when they do not get there in time.
     pub async fn wait_events(&self, pool: &PoolName, events: Offset, wait_max: Duration) -> bool {

@@ -31,13 +31,21 @@ pub async fn rebuild(
             let (mut followed, from) = Followed::open(read, views, &topic, pool, source).await?;
             let mut tail = read.tail(AHEAD_BYTES_MAX).await?;
             tail.watch(&topic, Some(from));
+            // What was folded is written while the next is read and folded.
+            let mut folded = Folded::new();
             while followed.next() < end.next {
-                let chunk = tail.next().await?;
-                records += chunk.records.len() as u64;
-                let mut folded = Folded::new();
-                followed.fold(&chunk, &mut folded)?;
-                folded.apply(views).await?;
+                let read = async {
+                    let chunk = tail.next().await?;
+                    records += chunk.records.len() as u64;
+                    let mut folded = Folded::new();
+                    followed.fold(&chunk, &mut folded)?;
+                    Ok::<_, Error>(folded)
+                };
+                let (applied, next) = tokio::join!(folded.apply(views), read);
+                applied?;
+                folded = next?;
             }
+            folded.apply(views).await?;
         }
     }
     Ok(records)

@@ -1,6 +1,6 @@
 //! SHA-256 digests (FIPS 180-4), as 64 hexadecimal digits in text.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::str::FromStr;
 
 use sha2::{Digest as _, Sha256};
@@ -31,15 +31,48 @@ impl Digest {
     pub const fn bytes(&self) -> &[u8; 32] {
         &self.0
     }
+
+    /// The 64 digits, two for each byte.
+    pub fn digits(&self) -> [[u8; 2]; 32] {
+        self.0.map(|byte| look_up(&HEX, byte))
+    }
+}
+
+/// The digits, in pairs beside each other for each byte: events carry many digests.
+#[allow(clippy::indexing_slicing, reason = "worked out by the compiler, which looks")]
+static HEX: [[u8; 2]; 256] = {
+    let digits = b"0123456789abcdef";
+    let mut pairs = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        pairs[byte] = [digits[byte >> 4], digits[byte & 15]];
+        byte += 1;
+    }
+    pairs
+};
+
+/// What each digit is worth; 255 for what is none.
+#[allow(clippy::indexing_slicing, reason = "worked out by the compiler, which looks")]
+static WORTH: [u8; 256] = {
+    let mut worth = [255; 256];
+    let mut value = 0;
+    while value < 16 {
+        let digit = b"0123456789abcdef"[value as usize];
+        worth[digit as usize] = value;
+        worth[digit.to_ascii_uppercase() as usize] = value;
+        value += 1;
+    }
+    worth
+};
+
+/// Of a table that has something for every byte.
+fn look_up<T: Copy + Default>(table: &[T; 256], byte: u8) -> T {
+    table.get(usize::from(byte)).copied().unwrap_or_default()
 }
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digit = |nibble: u8| char::from(if nibble < 10 { b'0' } else { b'a' - 10 } + nibble);
-        self.0.iter().try_for_each(|byte| {
-            f.write_char(digit(byte >> 4))?;
-            f.write_char(digit(byte & 15))
-        })
+        f.pad(std::str::from_utf8(self.digits().as_flattened()).unwrap_or_default())
     }
 }
 
@@ -51,13 +84,14 @@ impl FromStr for Digest {
         if pairs.len() != 32 {
             return Err(NotADigest);
         }
-        let mut bytes = [0; 32];
+        let (mut bytes, mut all) = ([0; 32], 0);
         for (byte, pair) in bytes.iter_mut().zip(pairs) {
-            let [high, low] = pair.map(|digit| char::from(digit).to_digit(16));
-            let value = high.zip(low).map(|(high, low)| high << 4 | low).ok_or(NotADigest)?;
-            *byte = u8::try_from(value).map_err(|_| NotADigest)?;
+            let [high, low] = pair.map(|digit| look_up(&WORTH, digit));
+            all |= high | low;
+            *byte = high << 4 | low & 15;
         }
-        Ok(Self(bytes))
+        // A digit that is none has bits that no other has.
+        if all < 16 { Ok(Self(bytes)) } else { Err(NotADigest) }
     }
 }
 
@@ -74,6 +108,9 @@ mod tests {
         assert_eq!(empty.to_string(), text);
         assert_eq!(text.parse(), Ok(empty));
         assert_eq!(text.to_uppercase().parse(), Ok(empty));
+        let all: [u8; 32] = std::array::from_fn(|index| u8::try_from(index * 8 + 5).unwrap());
+        let all = Digest::from_bytes(all);
+        assert_eq!(all.to_string().parse(), Ok(all));
         for bad in ["", "e3", &text[1..], &text.replace('e', "g"), &format!("{text}00")] {
             assert_eq!(bad.parse::<Digest>(), Err(NotADigest), "{bad}");
         }

@@ -1,10 +1,11 @@
 //! What the log says of a file: a reference, never its bytes.
 
-use std::fmt::Write as _;
+use std::io::Write as _;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use uuid::fmt::Hyphenated;
 
 use crate::digest::Digest;
 use crate::id::{AccountId, UploadId};
@@ -84,21 +85,26 @@ pub fn manifest_digest<'a>(
     previous: Option<Digest>,
     files: impl Iterator<Item = &'a FileRef>,
 ) -> Digest {
-    let mut lines = String::with_capacity(16_384);
-    let mut hash = Sha256::new();
+    let (mut lines, mut hash) = (Vec::with_capacity(16_384), Sha256::new());
     match previous {
-        Some(digest) => _ = writeln!(lines, "{digest}"),
-        None => _ = writeln!(lines, "{:064}", 0),
+        Some(digest) => lines.extend_from_slice(digest.digits().as_flattened()),
+        None => lines.extend_from_slice(&[b'0'; 64]),
     }
+    lines.push(b'\n');
     for file in files {
+        let mut id = [0; Hyphenated::LENGTH];
+        let id = file.upload.uuid().as_hyphenated().encode_lower(&mut id);
+        lines.extend_from_slice(id.as_bytes());
+        lines.push(b' ');
+        lines.extend_from_slice(file.sha256.digits().as_flattened());
         let at = file.effective_at.millis();
-        _ = writeln!(lines, "{} {} {} {at}", file.upload, file.sha256, file.size_bytes);
+        writeln!(lines, " {} {at}", file.size_bytes).expect("memory takes all that is written");
         if lines.len() > 16_000 {
-            hash.update(lines.as_bytes());
+            hash.update(&lines);
             lines.clear();
         }
     }
-    hash.update(lines.as_bytes());
+    hash.update(&lines);
     Digest::from_bytes(hash.finalize().into())
 }
 

@@ -4,6 +4,8 @@
 //! have 32 bits), `causeindex` and `causelast`. Their order is gapless and never repeats; a reader
 //! keeps the highest pair it has seen and ignores anything at or below it.
 
+mod quick;
+
 use std::borrow::Cow;
 use std::fmt;
 
@@ -113,15 +115,7 @@ pub fn encode<B: Body>(body: &B, attributes: &Attributes) -> Vec<u8> {
 
 /// Reads a record of a topic whose bodies are `B`.
 pub fn decode<B: Body>(bytes: &[u8]) -> Result<(B, Attributes), Unreadable> {
-    let event: CloudEvent<'_, &RawValue> =
-        serde_json::from_slice(bytes).map_err(Unreadable::NotACloudEvent)?;
-    let body = match B::decode(&event.type_name, event.data) {
-        Some(Ok(body)) => body,
-        Some(Err(source)) => {
-            return Err(Unreadable::BadData { type_name: event.type_name.into_owned(), source });
-        }
-        None => return Err(Unreadable::UnknownType(event.type_name.into_owned())),
-    };
+    let event = read::<B>(bytes)?;
     let offset = event.causeoffset.as_deref().and_then(|text| text.parse().ok());
     let cause = match (offset, event.causeindex, event.causelast) {
         (Some(offset), Some(index), Some(last)) => Some(Cause { offset, index, last }),
@@ -134,7 +128,46 @@ pub fn decode<B: Body>(bytes: &[u8]) -> Result<(B, Attributes), Unreadable> {
         subject: event.subject.map(Cow::into_owned),
         cause,
     };
-    Ok((body, attributes))
+    Ok((event.data, attributes))
+}
+
+/// Reads only what a record says: what [`decode`] refuses this refuses as well.
+pub fn body<B: Body>(bytes: &[u8]) -> Result<B, Unreadable> {
+    Ok(read::<B>(bytes)?.data)
+}
+
+fn read<B: Body>(bytes: &[u8]) -> Result<CloudEvent<'_, B>, Unreadable> {
+    if let Some(event) = quick::read(bytes) {
+        return Ok(event);
+    }
+    let event: CloudEvent<'_, &RawValue> =
+        serde_json::from_slice(bytes).map_err(Unreadable::NotACloudEvent)?;
+    match B::decode(&event.type_name, event.data) {
+        Some(Ok(data)) => Ok(event.with(data)),
+        Some(Err(source)) => {
+            Err(Unreadable::BadData { type_name: event.type_name.into_owned(), source })
+        }
+        None => Err(Unreadable::UnknownType(event.type_name.into_owned())),
+    }
+}
+
+impl<'a> CloudEvent<'a, &RawValue> {
+    fn with<D>(self, data: D) -> CloudEvent<'a, D> {
+        let Self { specversion, id, source, type_name, time, subject, .. } = self;
+        let Self { causeoffset, causeindex, causelast, .. } = self;
+        CloudEvent {
+            specversion,
+            id,
+            source,
+            type_name,
+            time,
+            subject,
+            causeoffset,
+            causeindex,
+            causelast,
+            data,
+        }
+    }
 }
 
 /// Reads of a derived record only which event it follows from; `None` when it does not say.
@@ -184,6 +217,29 @@ mod tests {
         );
         assert_eq!(decode::<Derived>(&bytes).unwrap(), (body, attributes()));
         assert_eq!((cause_of(&bytes), cause_of(b"{}")), (attributes().cause, None));
+    }
+
+    /// However its parts are ordered or written, a record says the same.
+    #[test]
+    fn any_order_and_form_is_read() {
+        let body = Event::from(TimerDue {
+            timer: Timer::Lease(BatchId::from_bits(3)),
+            due: LogTime::from_millis(5),
+        });
+        let text = String::from_utf8(encode(&body, &attributes())).unwrap();
+        assert!(quick::read::<Event>(text.as_bytes()).is_some(), "ours are read in one pass");
+        let type_name = r#""type":"sluice.timer.due.v1","#;
+        let moved = text.replacen(type_name, "", 1).replacen('}', "", 0);
+        let moved = format!("{},{}}}", &moved[..moved.len() - 1], type_name.trim_end_matches(','));
+        let escaped = text.replacen("/sluice", "\\u002fsluice", 1);
+        for other in [moved, escaped, format!(" {text}\n")] {
+            assert_eq!(decode::<Event>(other.as_bytes()).unwrap(), (body.clone(), attributes()));
+        }
+        let twice = text.replacen(type_name, &type_name.repeat(2), 1);
+        let bare = text.replacen(r#""specversion":"1.0","#, "", 1);
+        for bad in [twice, bare, format!("{text}x"), text.replace("1.0\"", "1.0")] {
+            assert!(matches!(decode::<Event>(bad.as_bytes()), Err(Unreadable::NotACloudEvent(_))));
+        }
     }
 
     #[test]

@@ -29,7 +29,7 @@ impl State {
         match self.know(&file) {
             Known::Same => emit.say(UploadRepeated { upload, update: None }),
             Known::Other => emit.say(UploadRefused { upload, client, update: None }),
-            Known::New => self.take(&pool, vec![file], None, stored_at, emit),
+            Known::New => self.take(&pool, [file], None, stored_at, emit),
         }
         self.pool = Some(pool);
     }
@@ -66,19 +66,18 @@ impl State {
     fn take(
         &mut self,
         pool: &Pool,
-        files: Vec<FileRef>,
+        files: impl IntoIterator<Item = FileRef>,
         update: Option<UpdateId>,
         stored_at: StoredAt,
         emit: &mut Emit<'_>,
     ) {
         let mut newest = None;
         for file in files {
-            if self.seen.know(file.upload, &file.sha256) != Known::New
+            if !self.seen.remember(file.upload, &file.sha256, self.clock)
                 && !planted(Bug::DuplicateNotDropped)
             {
                 continue; // twice in one update
             }
-            self.seen.remember(file.upload, &file.sha256, self.clock);
             let window = pool.window_of(file.effective_at);
             let file = Arc::new(file);
             let held = self.hold(pool, &file, &window, stored_at);

@@ -1,5 +1,6 @@
 //! Uploads seen within a day of the log's clock, so that a repeat is known as one.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 
@@ -40,16 +41,18 @@ impl Seen {
         }
     }
 
-    /// Remembers it, and forgets what is over a day old.
-    pub(super) fn remember(&mut self, upload: UploadId, sha256: &Digest, clock: LogTime) {
+    /// Remembers it, and forgets what is over a day old. False when it was remembered already.
+    pub(super) fn remember(&mut self, upload: UploadId, sha256: &Digest, clock: LogTime) -> bool {
         while let Some((at, old)) = self.by_age.front().copied()
             && clock.since(at) > REMEMBERED_MS
         {
             self.by_age.pop_front();
             self.by_id.remove(&old);
         }
-        self.by_id.insert(upload, mark_of(sha256));
+        let Entry::Vacant(new) = self.by_id.entry(upload) else { return false };
+        new.insert(mark_of(sha256));
         self.by_age.push_back((clock, upload));
+        true
     }
 }
 
@@ -112,12 +115,14 @@ mod tests {
         let [one, two] = [Digest::of(b"1"), Digest::of(b"2")];
         let mut seen = Seen::default();
         assert_eq!(seen.know(a, &one), Known::New);
-        seen.remember(a, &one, LogTime::from_millis(0));
+        assert!(seen.remember(a, &one, LogTime::from_millis(0)));
+        assert!(!seen.remember(a, &two, LogTime::from_millis(0)), "known already");
         assert_eq!((seen.know(a, &one), seen.know(a, &two)), (Known::Same, Known::Other));
-        seen.remember(b, &one, LogTime::from_millis(REMEMBERED_MS.cast_signed()));
+        assert!(seen.remember(b, &one, LogTime::from_millis(REMEMBERED_MS.cast_signed())));
         assert_eq!(seen.know(a, &one), Known::Same, "not over a day yet");
         assert_eq!(Seen::from(Packed::from(seen.clone())), seen);
-        seen.remember(b, &one, LogTime::from_millis(REMEMBERED_MS.cast_signed() + 1));
+        let after = LogTime::from_millis(REMEMBERED_MS.cast_signed() + 1);
+        assert!(seen.remember(UploadId::from_bits(3), &one, after));
         assert_eq!(seen.know(a, &one), Known::New);
     }
 }

@@ -99,12 +99,13 @@ impl Watermark {
         }
         let active = self.active.len();
         let asked = (active * rules.quantile_permille as usize).div_ceil(1_000).max(1);
-        while self.beyond.len() >= asked {
-            // The `asked`-th largest of all is the first of the last `asked` in order.
-            let skip = self.beyond.len() - asked;
-            let Some((reached, _)) = self.beyond.iter().nth(skip).copied() else { break };
-            self.reached = reached;
-            self.beyond = self.beyond.split_off(&(reached.plus(1), AccountId::from_bits(0)));
+        // Beyond the last of those that leave here there are fewer than asked for; and those that
+        // are no further than it is are not beyond it.
+        while let Some((next, _)) = self.beyond.first()
+            && (self.beyond.len() >= asked || *next == self.reached)
+        {
+            self.reached = *next;
+            self.beyond.pop_first();
         }
         self.at = self.at.max(self.by(clock, rules, close));
     }

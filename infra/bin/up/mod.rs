@@ -226,7 +226,8 @@ impl Ground {
             anyhow::Ok(())
         });
         let tables = projector::Tables::new(Arc::clone(&self.doors.views));
-        let known = projector::KnownTables::new(tables.clone(), Arc::clone(&progress));
+        let clock = Arc::clone(&self.clock);
+        let known = projector::KnownTables::new(tables.clone(), Arc::clone(&progress), clock);
         let sweep = projector::SweepDeps {
             read: Arc::clone(&self.doors.read),
             tables: tables.clone(),

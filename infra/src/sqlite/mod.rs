@@ -29,10 +29,16 @@ pub(crate) enum Durable {
     AtCommit,
     /// A little later, never in part: for what can be rebuilt.
     Later,
+    /// Not before the file is closed and synced: for a file that is thrown away if anything fails
+    /// while it is made.
+    OnceClosed,
 }
 
 /// Bytes the WAL may keep on disk once its pages are in the main file.
 const WAL_BYTES_MAX: i64 = 64 * 1024 * 1024;
+
+/// KiB of pages that the writer of tables keeps: a batch of rows touches leaves all over a table.
+const CACHE_KIB: i64 = 16 * 1024;
 
 /// Statements that a connection keeps prepared.
 const STATEMENTS_MAX: usize = 256;
@@ -52,17 +58,23 @@ fn open(path: &Path, durable: Durable, flags: OpenFlags) -> Result<Connection, F
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     connection.pragma_update(None, "page_size", 4_096)?;
-    let mode: String =
-        connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
-    if mode != "wal" {
-        return Err(Failure::Broken(format!("{} cannot have a WAL: {mode}", path.display())));
-    }
-    let synchronous = match durable {
-        Durable::AtCommit => "FULL",
-        Durable::Later => "NORMAL",
+    let (journal, synchronous) = match durable {
+        Durable::AtCommit => ("WAL", "FULL"),
+        Durable::Later => ("WAL", "NORMAL"),
+        Durable::OnceClosed => ("OFF", "OFF"),
     };
+    let mode: String =
+        connection.pragma_update_and_check(None, "journal_mode", journal, |row| row.get(0))?;
+    if !mode.eq_ignore_ascii_case(journal) {
+        let path = path.display();
+        return Err(Failure::Broken(format!("{path} cannot have the journal {journal}: {mode}")));
+    }
     connection.pragma_update(None, "synchronous", synchronous)?;
     connection.pragma_update(None, "journal_size_limit", WAL_BYTES_MAX)?;
+    if durable != Durable::AtCommit {
+        // Negative: KiB, not pages.
+        connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    }
     Ok(connection)
 }
 

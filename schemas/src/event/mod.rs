@@ -55,7 +55,15 @@ pub trait Body: Sized + serde::Serialize {
     fn type_name(&self) -> &'static str;
 
     /// Reads `data` of the type of this name; `None` when the name is not one of this topic's.
-    fn decode(type_name: &str, data: &RawValue) -> Option<Result<Self, serde_json::Error>>;
+    fn decode(type_name: &str, data: &RawValue) -> Option<Result<Self, serde_json::Error>> {
+        Self::deserialize(type_name, &mut serde_json::Deserializer::from_str(data.get()))
+    }
+
+    /// The same, from anything that data can be read from.
+    fn deserialize<'de, D: serde::Deserializer<'de>>(
+        type_name: &str,
+        data: D,
+    ) -> Option<Result<Self, D::Error>>;
 }
 
 /// The name of a type and the JSON Schema (2020-12) of its data.
@@ -85,9 +93,12 @@ macro_rules! topic_bodies {
                 match self { $(Self::$variant(_) => $type,)* }
             }
 
-            fn decode(type_name: &str, data: &RawValue) -> Option<Result<Self, serde_json::Error>> {
+            fn deserialize<'de, D: serde::Deserializer<'de>>(
+                type_name: &str,
+                data: D,
+            ) -> Option<Result<Self, D::Error>> {
                 Some(match type_name {
-                    $($type => serde_json::from_str(data.get()).map(Self::$variant),)*
+                    $($type => <$variant as serde::Deserialize>::deserialize(data).map(Self::$variant),)*
                     _ => return None,
                 })
             }

@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 use schemas::time::LogTime;
 use schemas::topic::{Cleanup, Offset, Topic};
 use uuid::Uuid;
@@ -198,23 +198,36 @@ pub(super) fn insert_topic(
     Ok(next)
 }
 
-/// Inserts a record. With a key, the older record of that key in the topic goes.
-pub(super) fn insert_record(
-    connection: &Connection,
-    number: i64,
-    offset: Offset,
-    at: LogTime,
-    (key, value): (Option<&str>, &[u8]),
-) -> Result<(), Failure> {
-    if let Some(key) = key {
-        let mut delete = connection
-            .prepare_cached("DELETE FROM records WHERE key = ?1 AND id >= ?2 AND id <= ?3")?;
-        delete.execute(params![key, id(number, 0), id(number, Offset::MAX)])?;
+/// Inserts records of one transaction.
+pub(super) struct Insert<'a> {
+    connection: &'a Connection,
+    insert: CachedStatement<'a>,
+}
+
+impl<'a> Insert<'a> {
+    pub(super) fn new(connection: &'a Connection) -> Result<Self, Failure> {
+        let insert = connection
+            .prepare_cached("INSERT INTO records (id, at, key, value) VALUES (?1, ?2, ?3, ?4)")?;
+        Ok(Self { connection, insert })
     }
-    let mut insert = connection
-        .prepare_cached("INSERT INTO records (id, at, key, value) VALUES (?1, ?2, ?3, ?4)")?;
-    insert.execute(params![id(number, offset), at.millis(), key, value])?;
-    Ok(())
+
+    /// Inserts a record. With a key, the older record of that key in the topic goes.
+    pub(super) fn record(
+        &mut self,
+        number: i64,
+        offset: Offset,
+        at: LogTime,
+        (key, value): (Option<&str>, &[u8]),
+    ) -> Result<(), Failure> {
+        if let Some(key) = key {
+            let mut delete = self
+                .connection
+                .prepare_cached("DELETE FROM records WHERE key = ?1 AND id >= ?2 AND id <= ?3")?;
+            delete.execute(params![key, id(number, 0), id(number, Offset::MAX)])?;
+        }
+        self.insert.execute(params![id(number, offset), at.millis(), key, value])?;
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -233,7 +246,8 @@ mod tests {
         make(&connection).unwrap();
         let put = |number, offset, at| {
             let at = LogTime::from_millis(at);
-            insert_record(&connection, number, offset, at, (None, b"x")).unwrap();
+            let mut insert = Insert::new(&connection).unwrap();
+            insert.record(number, offset, at, (None, b"x")).unwrap();
         };
         for (offset, at) in [(2, 10), (3, 10), (7, 20), (8, 20), (9, 30)] {
             put(2, offset, at);

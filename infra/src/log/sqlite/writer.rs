@@ -13,7 +13,7 @@ use schemas::topic::{Cleanup, Offset, Topic};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::known::{Known, KnownTopic};
-use super::stored::{self, StoredTopic};
+use super::stored::{self, Insert, StoredTopic};
 use crate::clock::Clock;
 use crate::faults::{self, Bug};
 use crate::fresh;
@@ -162,12 +162,13 @@ impl Writer {
         let now = LogTime::from_millis(self.clock.now().millis());
         let mut written = Written { at: now.max(self.last_at), ..Written::default() };
         let mut ends: HashMap<i64, Offset> = HashMap::new();
+        let mut insert = Insert::new(to)?;
         for job in jobs {
             match job {
                 Job::Append(job) => {
                     let end = ends.entry(job.to.number).or_insert_with(|| job.to.end());
                     for draft in &job.drafts {
-                        written.insert(to, &job.to, *end, draft)?;
+                        written.insert(&mut insert, &job.to, *end, draft)?;
                         *end += 1;
                     }
                     written.lasts.push(*end - 1);
@@ -216,13 +217,13 @@ impl Writer {
 impl Written {
     fn insert(
         &mut self,
-        to: &Transaction<'_>,
+        insert: &mut Insert<'_>,
         topic: &Arc<KnownTopic>,
         offset: Offset,
         draft: &Draft,
     ) -> Result<(), Failure> {
         let key = (topic.cleanup == Cleanup::Compact).then_some(&*draft.key);
-        stored::insert_record(to, topic.number, offset, self.at, (key, &draft.value))?;
+        insert.record(topic.number, offset, self.at, (key, &draft.value))?;
         let start = self.buffer.len();
         self.buffer.extend_from_slice(&draft.value);
         self.places.push((Arc::clone(topic), offset, start..self.buffer.len()));

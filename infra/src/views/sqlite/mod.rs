@@ -14,7 +14,9 @@ mod tests;
 
 pub use compare::{TableDifference, differences};
 
-use std::path::Path;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,7 +29,7 @@ use uuid::Uuid;
 use self::write::{Writer, table_name};
 use super::{Checkpoint, Error, Result, View, ViewState, Views, Writes};
 use crate::log::Position;
-use crate::sqlite::{Bounds, Failure, Readers, Weigh, Worker, rows};
+use crate::sqlite::{Bounds, Durable, Failure, Readers, Weigh, Worker, rows};
 use crate::table::{Page, Scan, Table};
 
 /// Connections that read at once.
@@ -58,9 +60,37 @@ impl SqliteViews {
     /// Opens the views in this file, made if it is not there. Only one process may write it: the
     /// caller holds the lock of the data folder.
     pub async fn open(path: &Path) -> Result<Self> {
+        Self::open_as(path.to_owned(), Durable::Later).await
+    }
+
+    /// Opens the views in a file that is not there yet and that nobody reads while it is made:
+    /// without a journal, so much faster. It counts once [`Self::finish`] has returned; after any
+    /// failure the file is to be thrown away.
+    pub async fn open_fresh(path: &Path) -> Result<Self> {
+        let there = |error: io::Error| Error::Refused {
+            reason: format!("{}: {error}", path.display()),
+            retry_after: RETRY_AFTER,
+        };
+        File::create_new(path).map_err(there)?;
+        Self::open_as(path.to_owned(), Durable::OnceClosed).await
+    }
+
+    /// Closes a file that was opened fresh; it is durable on return.
+    pub async fn finish(self, path: &Path) -> Result<()> {
+        self.close().await;
         let path = path.to_owned();
+        let synced = tokio::task::spawn_blocking(move || {
+            File::open(&path)?.sync_all()?;
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+        });
+        let synced = synced.await.unwrap_or_else(|e| Err(io::Error::other(e)));
+        synced.map_err(|error| Failure::Broken(error.to_string()).into())
+    }
+
+    async fn open_as(path: PathBuf, durable: Durable) -> Result<Self> {
         let opened = tokio::task::spawn_blocking(move || {
-            let mut writer = Writer::open(&path)?;
+            let mut writer = Writer::open(&path, durable)?;
             let work = move |jobs: Vec<Job>| jobs.into_iter().for_each(|Job(job)| job(&mut writer));
             let writer = Worker::start("sluice-views", BOUNDS, work)
                 .map_err(|error| Failure::Broken(format!("no thread: {error}")))?;

@@ -110,3 +110,24 @@ async fn a_failed_write_is_undone_and_the_next_goes_on() {
     rig.views.apply(VIEW, writes, vec![upto(1)]).await.unwrap();
     assert_eq!(rig.views.page(VIEW.name, scan).await.unwrap().rows::<Counted>().unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn a_file_made_without_a_journal_is_as_any_other_once_it_is_finished() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("fresh.sqlite");
+    let views = SqliteViews::open_fresh(&path).await.unwrap();
+    views.create(VIEW, &[Counted::TABLE]).await.unwrap();
+    views.activate(VIEW).await.unwrap();
+    let mut writes = Writes::default();
+    writes.upsert(counted(1), 1);
+    views.apply(VIEW, writes, vec![upto(1)]).await.unwrap();
+    views.finish(&path).await.unwrap();
+    let again = SqliteViews::open_fresh(&path).await;
+    assert!(matches!(again, Err(Error::Refused { .. })), "only a file that is not there yet");
+    let views = SqliteViews::open(&path).await.unwrap();
+    let scan = Scan::of::<Counted>([Cell::Id(AccountId::from_bits(1).uuid())]);
+    let page = views.page(VIEW.name, scan).await.unwrap();
+    assert_eq!(page.rows::<Counted>().unwrap().len(), 1);
+    let state = views.state(VIEW, &upto(1).topic).await.unwrap();
+    assert_eq!(state.checkpoint, Some(upto(1)));
+}

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use rusqlite::{Connection, Transaction, TransactionBehavior, params, params_from_iter};
+use rusqlite::{
+    CachedStatement, Connection, Transaction, TransactionBehavior, params, params_from_iter,
+};
 
 use super::active;
 use crate::faults::{self, Bug};
@@ -46,8 +48,8 @@ pub(super) fn table_name(table: &'static Table, version: u32) -> String {
 }
 
 impl Writer {
-    pub(super) fn open(path: &Path) -> Result<Self, Failure> {
-        let mut held = Held::open(path, Durable::Later)?;
+    pub(super) fn open(path: &Path, durable: Durable) -> Result<Self, Failure> {
+        let mut held = Held::open(path, durable)?;
         held.with(|file| Ok(file.execute_batch(TABLES)?))?;
         Ok(Self { held, statements: HashMap::new() })
     }
@@ -83,9 +85,7 @@ impl Writer {
         held.with(|file| {
             let file = file.transaction_with_behavior(TransactionBehavior::Immediate)?;
             faults::crash_point("views.before-rows");
-            for (op, cells) in writes.iter() {
-                write(&file, view.version, op, cells, statements)?;
-            }
+            write(&file, view.version, writes, statements)?;
             faults::crash_point("views.before-checkpoint");
             save(&file, view, upto)?;
             file.commit()?;
@@ -144,13 +144,36 @@ fn names(file: &Connection, view: View) -> Result<Vec<String>, Failure> {
     Ok(names.collect::<Result<_, _>>()?)
 }
 
+/// Writes the rows. A statement is looked up once for each table, not once for each row.
 fn write(
     file: &Connection,
     version: u32,
-    op: &Op,
-    cells: &[Cell],
+    writes: &Writes,
     statements: &mut HashMap<(&'static str, u32), Statements>,
 ) -> Result<(), Failure> {
+    let mut prepared: Vec<(&'static str, bool, CachedStatement<'_>)> = Vec::new();
+    for (op, cells) in writes.iter() {
+        let name = op.table.name;
+        let known = prepared
+            .iter()
+            .position(|(table, delete, _)| std::ptr::eq(*table, name) && *delete == op.delete);
+        let at = known.unwrap_or(prepared.len());
+        if known.is_none() {
+            let sql = sql(op, version, statements);
+            prepared.push((name, op.delete, file.prepare_cached(sql)?));
+        }
+        let Some((_, _, statement)) = prepared.get_mut(at) else { continue };
+        let stamp = Cell::Int(op.stamp_us);
+        statement.execute(params_from_iter(cells.iter().chain([&stamp])))?;
+    }
+    Ok(())
+}
+
+fn sql<'a>(
+    op: &Op,
+    version: u32,
+    statements: &'a mut HashMap<(&'static str, u32), Statements>,
+) -> &'a str {
     let statements = statements.entry((op.table.name, version)).or_insert_with(|| {
         let name = table_name(op.table, version);
         Statements {
@@ -158,11 +181,7 @@ fn write(
             delete: rows::delete(op.table, &name, Stamps::Guarded),
         }
     });
-    let sql = if op.delete { &statements.delete } else { &statements.upsert };
-    let stamp = Cell::Int(op.stamp_us);
-    let cells = cells.iter().chain(std::iter::once(&stamp));
-    file.prepare_cached(sql)?.execute(params_from_iter(cells))?;
-    Ok(())
+    if op.delete { &statements.delete } else { &statements.upsert }
 }
 
 fn save(file: &Connection, view: View, checkpoints: &[Checkpoint]) -> Result<(), Failure> {
