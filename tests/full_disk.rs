@@ -4,6 +4,8 @@
 //! The test runs itself once more in a mount namespace of its own, with its data on a disk of a few
 //! MiB. Where that cannot be had (neither root nor unprivileged user namespaces) it fails.
 
+#![allow(clippy::disallowed_methods, reason = "a test waits for a server in real time")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,6 +1,8 @@
 //! What a pool holds and for how long, seen from outside: quotas in its view, bytes that go when
 //! their time is over, history that stays.
 
+#![allow(clippy::disallowed_methods, reason = "a test waits for a server in real time")]
+
 use std::time::{Duration, Instant};
 
 use client::{Client, PageAsk, Progress, Source, Upload};

@@ -183,15 +183,14 @@ impl State {
         size_bytes: Option<u64>,
         bounds: &mut Bounds,
     ) -> Result<Reserved, Error> {
-        let bytes = match size_bytes {
-            Some(bytes) => bytes,
-            None => {
-                let left_bytes = self.left_bytes(sender, bounds.bytes_max).await?;
-                if left_bytes < bounds.bytes_max {
-                    (bounds.bytes_max, bounds.over) = (left_bytes, Code::PoolQuotaExceeded);
-                }
-                left_bytes
+        let bytes = if let Some(bytes) = size_bytes {
+            bytes
+        } else {
+            let left_bytes = self.left_bytes(sender, bounds.bytes_max).await?;
+            if left_bytes < bounds.bytes_max {
+                (bounds.bytes_max, bounds.over) = (left_bytes, Code::PoolQuotaExceeded);
             }
+            left_bytes
         };
         self.reserve(sender, Amount { files: 1, bytes }).await
     }

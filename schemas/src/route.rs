@@ -105,7 +105,7 @@ routes! {
     CREATE_POOL = Write Post "/v1/pools" CreatePool "Makes a pool; its maker is its owner.";
     LIST_POOLS = Read Get "/v1/pools" SignedIn "The pools the caller is in.";
     READ_POOL = Read Get "/v1/pools/{pool}" ReadPool "A pool's policy and the caller's roles in it.";
-    READ_POLICY = Read Get "/v1/pools/{pool}/policy" ReadPool "A pool's policy; its ETag names the version.";
+    READ_POLICY = Read Get "/v1/pools/{pool}/policy" ReadPool "A pool's policy; its `ETag` names the version.";
     CHANGE_POLICY = Write Put "/v1/pools/{pool}/policy" ChangePolicy "Replaces the version of the policy that If-Match names, from the next window on.";
     READ_WINDOWS = Read Get "/v1/pools/{pool}/windows" ReadPool "The pool's windows, newest first: when each closes, why, and who is missing.";
     CLOSE_WINDOW = Write Post "/v1/pools/{pool}/windows/close" CloseWindow "Closes the open windows now, or the one of a moment.";

@@ -305,12 +305,11 @@ impl State {
         };
         let Some(due) = pool.schedules().filter_map(next).min() else { return };
         let armed = self.schedule.replace(due).filter(|armed| *armed <= due);
-        match armed {
-            Some(armed) => self.schedule = Some(armed),
-            None => {
-                self.timers.retain(|(_, timer)| *timer != Timer::Schedule);
-                self.timers.insert((due, Timer::Schedule));
-            }
+        if let Some(armed) = armed {
+            self.schedule = Some(armed);
+        } else {
+            self.timers.retain(|(_, timer)| *timer != Timer::Schedule);
+            self.timers.insert((due, Timer::Schedule));
         }
     }
 

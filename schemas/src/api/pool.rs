@@ -63,7 +63,7 @@ pub struct GiveAway {
 /// `GET` and `PUT /v1/pools/{pool}/policy`: the newest version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PolicyView {
-    /// Counted from 1; as a quoted string it is the ETag.
+    /// Counted from 1; as a quoted string it is the `ETag`.
     pub version: u32,
     /// Files of this time and later are grouped by it. What files are taken and how batches are
     /// worked on it rules at once.

@@ -95,7 +95,18 @@ mod tests {
         let order = std::cell::RefCell::new(String::new());
         let note =
             |name: char| move |order: &std::cell::RefCell<String>| order.borrow_mut().push(name);
-        pairs(3, |_| Ok(note('f')(&order)), |_| Ok(note('o')(&order))).unwrap();
+        pairs(
+            3,
+            |_| {
+                let _: () = note('f')(&order);
+                Ok(())
+            },
+            |_| {
+                let _: () = note('o')(&order);
+                Ok(())
+            },
+        )
+        .unwrap();
         assert_eq!(order.into_inner(), "fooffo");
     }
 }

@@ -12,7 +12,7 @@ use super::{
     ClaimRefusal, ClaimRefused, ClaimRequested, CloseReason, Closed, ContentErased, Delivery,
     DeliveryAcknowledged, DeliveryFailed, DeliveryFetched, Derived, Event, ExpiryReason,
     FileDiscarded, FilePlaced, FileReleased, LeaseExpired, LeaseRenewed, ManifestPage,
-    OfferRefusal, Placement, PoolCreated, PoolState, ProcessingFailed, RangeListed, RangeOpened,
+    OfferRefusal, Placement, PoolCreated, ProcessingFailed, RangeListed, RangeOpened,
     ResultOffered, ResultPublished, ResultRefused, SemanticsRaised, Sent, Timer, TimerDue,
     UpdateReceived, UploadDiscardRequested, UploadReceived, UploadRefused, UploadReleaseRequested,
     UploadRepeated, WindowCloseAsked, WindowOpened,

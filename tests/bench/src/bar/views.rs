@@ -182,7 +182,8 @@ fn folded<'a>(from: Offset, records: impl Iterator<Item = (LogTime, &'a Derived)
     let (mut writes, pool) = (Writes::default(), tale::pool_name());
     for (offset, (at, said)) in (from..).zip(records) {
         let stamp_us = at.millis() * 1_000;
-        let seen = Seen { pool: &pool, offset, at, event: None, stamp_us, said: Said::Derived(said) };
+        let seen =
+            Seen { pool: &pool, offset, at, event: None, stamp_us, said: Said::Derived(said) };
         for projection in ALL.iter().filter(|projection| projection.source == Source::Batches) {
             (projection.fold)(&seen, &mut writes);
         }

@@ -49,7 +49,9 @@ impl Bare {
         let mut buffer = Vec::new();
         Ok(Self::start(move |group| {
             buffer.clear();
-            group.iter().for_each(|(_, value, _)| buffer.extend_from_slice(value));
+            for (_, value, _) in group {
+                buffer.extend_from_slice(value);
+            }
             file.write_all(&buffer)?;
             Ok(file.sync_data()?)
         }))
