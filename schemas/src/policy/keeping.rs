@@ -83,7 +83,10 @@ mod tests {
         let plain = resolve(PolicyAsk::default()).unwrap();
         assert_eq!((plain.quota, plain.keep), (None, None));
         let text = serde_json::to_string(&plain).unwrap();
-        assert!(!text.contains("quota") && !text.contains("keep"), "old logs fold as they did");
+        assert!(
+            !text.contains("\"quota\"") && !text.contains("\"keep\":"),
+            "old logs fold as they did"
+        );
         let ask = PolicyAsk {
             quota_files: Some(5),
             keep_results_ms: Some(60_000),

@@ -151,7 +151,8 @@ async fn other_languages_and_unknown_outcomes() {
 #[tokio::test]
 async fn a_join_token_is_not_lost_because_it_is_not_good_yet() {
     let script = Script::new(|_, _| {
-        let token = json!({"token": "secret", "roles": ["listener"], "uses_max": 1});
+        let id = "0199f3a2-5c1e-7d53-b0a4-000000000004";
+        let token = json!({"id": id, "token": "secret", "roles": ["listener"], "uses_max": 1});
         (StatusCode::ACCEPTED, token.to_string()).into_response()
     });
     let server = script.serve().await;
