@@ -47,6 +47,8 @@ limits! {
     json_bytes_max: 1_000_000;
     /// Largest head of a request: its line and headers.
     headers_bytes_max: 32_768;
+    /// Most files of a range that is asked for.
+    range_files_max: 10_000;
     /// Pools in one installation.
     pools_max: 1_000;
     /// Accounts in one installation.

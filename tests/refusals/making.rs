@@ -268,6 +268,13 @@ impl World {
             let cursor = page["next_cursor"].as_str().unwrap();
             self.know(fact, cursor.split('_').next().unwrap());
         }
+        let history = self.history();
+        let files = history["items"].as_array().unwrap();
+        let moment =
+            |file: Option<&Value>| file.unwrap()["effective_at"].as_str().unwrap().to_owned();
+        let (newest, oldest) = (moment(files.first()), moment(files.last()));
+        self.know("oldest_file", &oldest);
+        self.know("day_of_newest_file", newest.split('T').next().unwrap());
         self.know("cursor_long", "_n1_n2_n3_n4_n5_n6");
         self.know("cursor_kinds", &"_i00000000000000000000000000000009".repeat(2));
     }

@@ -28,6 +28,9 @@ const ELSEWHERE: &[(Code, &str)] = &[
     (Code::TokensFull, "batcher/src/fold: takes ten thousand tokens"),
     (Code::RateLimited, "infra/src/http/tests: takes two hundred, and the cases are more"),
     (Code::UploadInProgress, "below: takes two at once"),
+    (Code::RangesFull, "batcher/src/fold/tests/range.rs: takes a thousand that are worked on"),
+    (Code::RangeUnknown, "batcher/src/fold/tests/range.rs: takes pages that ingest never says"),
+    (Code::PoliciesFull, "batcher/src/fold/tests/versions.rs: takes fifty changes"),
     (Code::QuotaReserved, "ingest/src/tests/quota.rs: takes one on its way"),
     (Code::ContentErased, "tests/keeping.rs: takes time"),
 ];

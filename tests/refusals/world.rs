@@ -48,6 +48,7 @@ impl World {
             "file_bytes_max=100000",
             "update_bytes_max=20000",
             "update_files_max=3",
+            "range_files_max=1",
             "pools_max=4",
         ] {
             setup.limits.push(limit.to_owned());

@@ -7,7 +7,9 @@
 
 use std::sync::Arc;
 
-use schemas::event::{BatchFailed, BatchRequested, CloseReason, RangeListed, RangeOpened, Refusal};
+use schemas::event::{
+    BatchFailed, BatchRequested, CloseReason, PoolState, RangeListed, RangeOpened, Refusal,
+};
 use schemas::id::BatchId;
 use schemas::time::{LogTime, Window, WindowKind};
 use schemas::topic::Offset;
@@ -38,6 +40,9 @@ impl State {
         emit: &mut Emit<'_>,
     ) {
         let Some(pool) = self.pool_id() else { return emit.refuse(Refusal::NoPool) };
+        if self.life() == Some(PoolState::Archived) {
+            return emit.refuse(Refusal::PoolArchived);
+        }
         let BatchRequested { request, from: start, to: end, .. } = *ask;
         let window = Window { start, end, kind: WindowKind::Range };
         let id = BatchId::requested(pool, request);
@@ -62,6 +67,9 @@ impl State {
     /// Takes the next page of a range; what was listed before is known and says nothing. With the
     /// last page the batch is out.
     pub(super) fn list_range(&mut self, list: RangeListed, emit: &mut Emit<'_>) {
+        if self.life() == Some(PoolState::Archived) {
+            return emit.refuse(Refusal::PoolArchived);
+        }
         let Some(pool) = self.pool.take() else { return emit.refuse(Refusal::NoPool) };
         let id = BatchId::requested(pool.id, list.request);
         let (last, clients) = (list.page == list.pages, list.clients);

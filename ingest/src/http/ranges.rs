@@ -22,9 +22,6 @@ use crate::ask::{Asked, Topics};
 use crate::error::Error;
 use crate::state::State;
 
-/// Most files of a range: as many as a part of a window may have.
-const FILES_MAX: usize = 10_000;
-
 pub(super) async fn request(
     extract::State(state): extract::State<State>,
     caller: Caller,
@@ -52,12 +49,13 @@ pub(super) async fn request(
     if opened.ready {
         return Ok(([(LOCATION, place)], Json(view(None))).into_response());
     }
-    let listed = state.known.range(&pool, (from, to), opened.before, FILES_MAX).await;
+    let files_max = usize::try_from(state.limits.range_files_max).unwrap_or(usize::MAX);
+    let listed = state.known.range(&pool, (from, to), opened.before, files_max).await;
     let files = listed.map_err(Error::Tables)?.ok_or(Code::PositionNotReached)?;
     if files.is_empty() {
         return Err(Code::RangeEmpty.into());
     }
-    if files.len() > FILES_MAX {
+    if files.len() > files_max {
         return Err(Code::RangeTooLarge.into());
     }
     let count = u32::try_from(files.len()).ok();

@@ -103,6 +103,7 @@ fn pools() -> Vec<Operation> {
                 Code::PolicyStale,
                 Code::IfMatchRequired,
                 Code::PoliciesFull,
+                Code::PoolArchived,
             ]),
         Operation::on(route::READ_WINDOWS).asks::<PageQuery>().lists::<Page<WindowView>>(),
         Operation::on(route::CLOSE_WINDOW)
@@ -260,6 +261,7 @@ fn batches() -> Vec<Operation> {
                 Code::RangeTooLarge,
                 Code::RangeUnknown,
                 Code::RangesFull,
+                Code::PoolArchived,
                 Code::PositionNotReached,
             ]),
         Operation::on(route::READ_BATCH).gives::<BatchView>(200),

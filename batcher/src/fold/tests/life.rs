@@ -15,7 +15,7 @@ impl Telling {
         self.say(PoolResumeRequested { by: AccountId::from_bits(OWNER) })
     }
 
-    fn archive(&mut self, open_windows: OpenWindows) -> Vec<String> {
+    pub(super) fn archive(&mut self, open_windows: OpenWindows) -> Vec<String> {
         self.say(PoolArchiveRequested { by: AccountId::from_bits(OWNER), open_windows })
     }
 }

@@ -1,6 +1,6 @@
 //! Ranges of time that someone asks for: batches beside the windows.
 
-use schemas::event::{BatchRequested, Derived, RangeListed};
+use schemas::event::{BatchRequested, Derived, OpenWindows, RangeListed};
 use schemas::id::{AccountId, BatchId, PoolId, RequestId};
 use schemas::time::EffectiveAt;
 
@@ -74,6 +74,14 @@ fn a_repeat_asks_for_the_same_batch() {
 }
 
 #[test]
+fn an_archived_pool_makes_no_more_of_it() {
+    let mut pool = asked();
+    pool.archive(OpenWindows::Close);
+    assert_eq!(pool.list(1, (1, 1), &[(1, 1, 1_000)]), ["refused: PoolArchived"]);
+    assert_eq!(pool.ask_for(2, 0, 60_000), ["refused: PoolArchived"]);
+}
+
+#[test]
 fn few_ranges_are_remembered_and_not_for_ever() {
     let mut pool = Telling::new(1, policy(|_| ()));
     pool.ask_for(1, 0, 60_000);
@@ -102,4 +110,15 @@ fn a_range_that_is_worked_on_is_not_forgotten() {
     assert_eq!(pool.outputs.iter().filter(failed).count(), 0);
     assert!(pool.state.batches.contains_key(&id(1)));
     assert!(!pool.state.batches.contains_key(&id(2)), "the oldest that nobody works on");
+}
+
+#[test]
+fn no_more_ranges_than_may_be_worked_on() {
+    let mut pool = Telling::new(1, policy(|_| ()));
+    for request in 1..=1_000 {
+        pool.ask_for(request, 0, 60_000);
+        pool.list(request, (1, 1), &[(1, 1, 1_000)]);
+        pool.claim(request);
+    }
+    assert_eq!(pool.ask_for(1_001, 0, 60_000), ["refused: RangesFull"]);
 }

@@ -17,6 +17,8 @@ use crate::session::{OfPool, Session};
 
 /// Faults of one check that are told one by one; the rest are counted.
 const TOLD_MAX: usize = 20;
+/// Why a check is left out that was asked for.
+const NOT_ALLOWED: &str = "the caller may not see it: an owner, admin or analyst may";
 
 /// Check that nothing of a pool is lost, doubled or undelivered
 ///
@@ -24,7 +26,7 @@ const TOLD_MAX: usize = 20;
 /// compared with what the pool says now; batches are searched for files that are in two, results
 /// for members without them. With --data the log is folded again and compared byte for byte.
 /// What the caller may not see is not checked, and told so. Exit code 6: something is lost,
-/// doubled or altered; 3: some members do not have their results yet, or a check was left out.
+/// doubled or altered; 3: some members do not have their results yet, or the caller may not see all.
 #[derive(Args, Debug)]
 pub(crate) struct ProveArgs {
     #[command(flatten)]
@@ -59,15 +61,23 @@ struct Check {
     /// Why it was left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     left_out: Option<String>,
+    /// Whether it was left out though it was asked for.
+    #[serde(skip)]
+    refused: bool,
 }
 
 impl Check {
     fn new(check: &'static str) -> Self {
-        Self { check, looked_at: 0, wrong: 0, faults: Vec::new(), left_out: None }
+        Self { check, looked_at: 0, wrong: 0, faults: Vec::new(), left_out: None, refused: false }
     }
 
     fn left_out(check: &'static str, why: impl Into<String>) -> Self {
         Self { left_out: Some(why.into()), ..Self::new(check) }
+    }
+
+    /// One that the caller may not make.
+    fn refused(check: &'static str) -> Self {
+        Self { refused: true, ..Self::left_out(check, NOT_ALLOWED) }
     }
 
     /// Counts something that was looked at, and what is wrong with it.
@@ -137,7 +147,12 @@ fn tell(proof: &Proof<'_>, checks: &[Check]) -> anyhow::Result<Done> {
         let text = format!("pool {}: {total} are not as they should be", proof.pool);
         return Err(ProvedWrong(text).into());
     }
-    Ok(if waiting.is_empty() { Done::Whole } else { Done::InPart })
+    Ok(if waiting.is_empty() { how_far(checks) } else { Done::InPart })
+}
+
+/// What was asked for and may not be seen is not proved.
+fn how_far(checks: &[Check]) -> Done {
+    if checks.iter().any(|check| check.refused) { Done::InPart } else { Done::Whole }
 }
 
 /// Whether the server refused because the caller may not.
@@ -148,6 +163,15 @@ fn is_not_allowed(error: &client::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_may_not_be_seen_is_not_proved() {
+        assert_eq!(
+            how_far(&[Check::new("lost"), Check::left_out("replay", "not asked")]),
+            Done::Whole
+        );
+        assert_eq!(how_far(&[Check::new("lost"), Check::refused("undelivered")]), Done::InPart);
+    }
 
     #[test]
     fn all_that_is_wrong_is_counted_and_the_first_are_told() {
