@@ -31,6 +31,7 @@ pub(super) fn measure(plan: &Plan) -> anyhow::Result<Vec<Row>> {
     Ok(vec![peak_row, failed])
 }
 
+#[allow(clippy::print_stderr, reason = "why an upload failed is worth knowing")]
 async fn peak_mib(plan: &Plan, count: usize, pieces: usize) -> anyhow::Result<(f64, f64)> {
     let server = Server::sluice(&plan.fresh("slow")?.join("data"), &[])?;
     let pool = Pool::make(&server, PolicyAsk::default()).await?;
@@ -42,7 +43,10 @@ async fn peak_mib(plan: &Plan, count: usize, pieces: usize) -> anyhow::Result<(f
     }
     let mut failed = 0.0;
     while let Some(ended) = all.join_next().await {
-        failed += f64::from(u8::from(!matches!(ended, Ok(Ok(())))));
+        if let Err(error) = ended? {
+            eprintln!("slow: {error:#}");
+            failed += 1.0;
+        }
     }
     let (_, peak) = server.memory_kib()?;
     Ok((peak / 1_024.0, failed))

@@ -14,7 +14,7 @@ use infra::supervise::{OnError, Stage, Supervisor};
 use infra::table::{Cell, Table};
 use infra::telemetry::Metrics;
 use infra::views::{SqliteViews, Writes};
-use projector::project::{ALL, Said, Seen, Source};
+use projector::project::{ALL, Projection, Said, Seen, Source};
 use projector::{Progress, ProjectorMetrics};
 use rusqlite::{Connection, Statement, params_from_iter};
 use schemas::event::Derived;
@@ -194,5 +194,7 @@ fn folded<'a>(from: Offset, records: impl Iterator<Item = (LogTime, &'a Derived)
 /// The plainest statement that puts a row.
 fn replace(table: &Table) -> String {
     let marks = vec!["?"; table.columns.len() + 1].join(", ");
-    format!("INSERT OR REPLACE INTO {}_1 VALUES ({marks})", table.name)
+    let has = |of: &&Projection| of.tables.iter().any(|known| known.name == table.name);
+    let version = ALL.iter().find(has).map_or(0, |of| of.view.version);
+    format!("INSERT OR REPLACE INTO {}_{version} VALUES ({marks})", table.name)
 }
