@@ -23,7 +23,15 @@ pub trait Clock: Debug + Send + Sync {
     fn uptime(&self) -> Duration;
 
     /// Returns once `now` has reached `at`, at once if it has already. Cancel-safe.
-    async fn sleep_until(&self, at: Wall);
+    async fn sleep_until(&self, at: Wall) {
+        loop {
+            let left = Duration::from_millis(at.since(self.now()));
+            if left.is_zero() {
+                return;
+            }
+            tokio::time::sleep(left.min(SLEEP_MAX)).await;
+        }
+    }
 
     /// Says that it has been `at` before, in another process perhaps: a clock that never runs
     /// backwards goes on from there.
@@ -57,16 +65,6 @@ impl Clock for SystemClock {
 
     fn uptime(&self) -> Duration {
         self.started.elapsed()
-    }
-
-    async fn sleep_until(&self, at: Wall) {
-        loop {
-            let left = Duration::from_millis(at.since(self.now()));
-            if left.is_zero() {
-                return;
-            }
-            tokio::time::sleep(left.min(SLEEP_MAX)).await;
-        }
     }
 }
 

@@ -12,8 +12,6 @@ use schemas::time::Wall;
 
 use crate::clock::Clock;
 
-/// The longest sleep before the clock is looked at again: it may have jumped.
-const SLEEP_MAX: Duration = Duration::from_secs(1);
 /// How much slower it goes while it is ahead.
 const SLOWER: u32 = 2;
 
@@ -59,16 +57,6 @@ impl Clock for SteadyClock {
 
     fn uptime(&self) -> Duration {
         self.inner.uptime()
-    }
-
-    async fn sleep_until(&self, at: Wall) {
-        loop {
-            let left = Duration::from_millis(at.since(self.now()));
-            if left.is_zero() {
-                return;
-            }
-            tokio::time::sleep(left.min(SLEEP_MAX)).await;
-        }
     }
 
     fn raise(&self, at: Wall) {

@@ -21,8 +21,8 @@ use crate::parts::Parts;
 use crate::progress::Progress;
 use crate::project::{
     ClaimableRow, DeliveryRow, HOUR_MS, HistoryRow, MemberRolesRow, MemberRow, PartClosedRow,
-    PartFilesRow, PartRow, PoolFileRow, ResultRow, role_set, shard_of_member, state_number,
-    time_source_of, week_of,
+    PartFilesRow, PartRow, PoolFileRow, ResultRow, file_of, role_set, shard_of_member,
+    state_number, week_of,
 };
 use crate::read::upload_of;
 use crate::tables::Tables;
@@ -170,21 +170,7 @@ impl Known for KnownTables {
 
 impl From<HistoryRow> for FileRef {
     fn from(row: HistoryRow) -> Self {
-        Self {
-            upload: row.upload,
-            client: row.client,
-            name: row.name,
-            size_bytes: row.size_bytes,
-            sha256: row.sha256,
-            media_type: row.media_type,
-            object: row.object,
-            observed_at: row.observed_at,
-            sent_at: None,
-            received_at: row.received_at,
-            effective_at: row.effective_at,
-            time_source: time_source_of(&row.time_source),
-            clamped: row.clamped,
-            quarantined: row.held.as_deref() == Some("too-far-ahead"),
-        }
+        let quarantined = row.held.as_deref() == Some("too-far-ahead");
+        file_of!(row, quarantined: quarantined)
     }
 }

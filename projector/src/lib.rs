@@ -19,6 +19,8 @@ mod rebuild;
 mod run;
 #[cfg(test)]
 mod run_tests;
+#[cfg(test)]
+mod samples;
 mod sweep;
 mod tables;
 

@@ -9,17 +9,16 @@ use infra::log::{Append as _, Draft, Options, SqliteLog};
 use infra::supervise::{OnError, Stage, Supervisor};
 use infra::telemetry::Metrics;
 use infra::views::SqliteViews;
-use schemas::event::{Derived, PoolLocated, UploadRepeated};
-use schemas::id::{EventId, UploadId};
+use schemas::event::PoolLocated;
 use schemas::limit::Limits;
 use schemas::name::PoolName;
-use schemas::time::{LogTime, Wall};
+use schemas::time::Wall;
 use schemas::topic::Topic;
-use schemas::wire::Attributes;
 
 use crate::metrics::ProjectorMetrics;
 use crate::progress::Progress;
 use crate::run::{Deps, run};
+use crate::samples::record;
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -31,18 +30,6 @@ fn located(pool: &PoolName) -> Draft {
         deliveries: Topic::deliveries(pool).name().into(),
     };
     draft(body, said("/tests", Wall::from_millis(1)))
-}
-
-fn record() -> Draft {
-    let body: Derived = UploadRepeated { upload: UploadId::from_bits(1), update: None }.into();
-    let attributes = Attributes {
-        id: EventId::from_bits(1),
-        source: "/tests".into(),
-        time: LogTime::from_millis(1),
-        subject: None,
-        cause: None,
-    };
-    Draft::new("k", &body, attributes)
 }
 
 #[tokio::test]

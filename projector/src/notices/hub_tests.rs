@@ -6,31 +6,18 @@ use std::sync::Arc;
 use infra::clock::{Clock, SystemClock};
 use infra::directory::Directory;
 use infra::identity::Caller;
-use infra::log::{Append as _, Draft, Options, SqliteLog};
+use infra::log::{Append as _, Options, SqliteLog};
 use infra::telemetry::Metrics;
-use schemas::event::{Derived, UploadRepeated};
-use schemas::id::{AccountId, EventId, SessionId, UploadId};
+use schemas::id::{AccountId, SessionId};
 use schemas::limit::Limits;
 use schemas::name::PoolName;
-use schemas::time::{LogTime, Wall};
+use schemas::time::Wall;
 use schemas::topic::Topic;
-use schemas::wire::Attributes;
 
 use super::{Hub, HubParts};
 use crate::metrics::ProjectorMetrics;
 use crate::progress::Progress;
-
-fn record() -> Draft {
-    let body: Derived = UploadRepeated { upload: UploadId::from_bits(1), update: None }.into();
-    let attributes = Attributes {
-        id: EventId::from_bits(1),
-        source: "/tests".into(),
-        time: LogTime::from_millis(1),
-        subject: None,
-        cause: None,
-    };
-    Draft::new("k", &body, attributes)
-}
+use crate::samples::record;
 
 #[tokio::test]
 async fn whoever_begins_to_listen_can_read_what_it_will_not_hear() {

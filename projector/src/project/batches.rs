@@ -5,11 +5,12 @@ use infra::table::Row as _;
 use infra::views::{View, Writes};
 use schemas::digest::Digest;
 use schemas::event::{Closed, Derived, ManifestPage};
-use schemas::file::{FileRef, TimeSource};
+use schemas::file::FileRef;
 use schemas::id::{AccountId, BatchId, ResultId, UploadId};
 use schemas::name::{FileName, MediaType, ObjectKey, PoolName};
 use schemas::time::{EffectiveAt, LogTime, ObservedAt, ReceivedAt, SentAt};
 
+use super::file::{file_of, time_source_text};
 use super::windows::{kind_text, reason_text};
 use super::{Projection, Said, Seen, Source, week_of};
 
@@ -138,45 +139,9 @@ fn manifest_file(page: &ManifestPage, file: &FileRef) -> ManifestFileRow {
     }
 }
 
-/// Where a time comes from, as a row has it.
-pub(crate) fn time_source_text(source: TimeSource) -> &'static str {
-    match source {
-        TimeSource::Client => "client",
-        TimeSource::Corrected => "corrected",
-        TimeSource::Server => "server",
-    }
-}
-
-/// What a row's text stands for.
-pub(crate) fn time_source_of(text: &str) -> TimeSource {
-    match text {
-        "server" => TimeSource::Server,
-        "corrected" => TimeSource::Corrected,
-        _ => TimeSource::Client,
-    }
-}
-
 impl From<ManifestFileRow> for FileRef {
     fn from(row: ManifestFileRow) -> Self {
-        let ManifestFileRow { upload, client, name, size_bytes, sha256, .. } = row;
-        let ManifestFileRow { media_type, object, observed_at, sent_at, received_at, .. } = row;
-        let time_source = time_source_of(&row.time_source);
-        Self {
-            upload,
-            client,
-            name,
-            size_bytes,
-            sha256,
-            media_type,
-            object,
-            observed_at,
-            sent_at,
-            received_at,
-            effective_at: row.effective_at,
-            time_source,
-            clamped: row.clamped,
-            quarantined: false,
-        }
+        file_of!(row, quarantined: false)
     }
 }
 

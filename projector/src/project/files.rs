@@ -8,10 +8,10 @@ use schemas::event::{Derived, FilePlaced, FileReleased, HeldReason, Placement};
 use schemas::file::FileRef;
 use schemas::id::{AccountId, BatchId, UpdateId, UploadId};
 use schemas::name::{FileName, MediaType, ObjectKey, PoolName};
-use schemas::time::{EffectiveAt, LogTime, ObservedAt, ReceivedAt, Window};
+use schemas::time::{EffectiveAt, LogTime, ObservedAt, ReceivedAt, SentAt, Window};
 
 use super::{Projection, Said, Seen, Source, week_of};
-use crate::project::batches::time_source_text;
+use crate::project::file::time_source_text;
 use crate::project::windows::kind_text;
 
 row! {
@@ -34,6 +34,7 @@ row! {
         media_type: MediaType,
         object: ObjectKey,
         observed_at: Option<ObservedAt>,
+        sent_at: Option<SentAt>,
         received_at: ReceivedAt,
         effective_at: EffectiveAt,
         time_source: Box<str>,
@@ -72,7 +73,7 @@ pub(crate) const DISCARDED: &str = "discarded";
 
 /// The projection.
 pub(super) const PROJECTION: Projection = Projection {
-    view: View { name: "files", version: 2 },
+    view: View { name: "files", version: 3 },
     source: Source::Batches,
     tables: &[UploadRow::TABLE, HistoryRow::TABLE, HistoryWeekRow::TABLE, UploadMovedRow::TABLE],
     fold,
@@ -161,6 +162,7 @@ fn history(seen: &Seen<'_>, placed: &FilePlaced, week: i64) -> HistoryRow {
         media_type: file.media_type.clone(),
         object: file.object.clone(),
         observed_at: file.observed_at,
+        sent_at: file.sent_at,
         received_at: file.received_at,
         effective_at: file.effective_at,
         time_source: time_source_text(file.time_source).into(),

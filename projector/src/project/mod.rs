@@ -6,6 +6,7 @@
 
 mod batches;
 mod deliveries;
+mod file;
 mod files;
 mod keeping;
 mod members;
@@ -14,12 +15,12 @@ mod results;
 mod windows;
 mod work;
 
-pub(crate) use batches::time_source_of;
 pub use batches::{
     BatchResultRow, BatchRow, BatchWeekRow, ManifestFileRow, PoolBatchRow, RevisionRow,
 };
 pub use deliveries::{DeliveryRow, MemberDeliveryRow};
 pub(crate) use deliveries::{SHARDS as DELIVERY_SHARDS, shard_of_member, state_number, state_of};
+pub(crate) use file::{file_of, time_source_of};
 pub(crate) use files::{DISCARDED, held_reason};
 pub use files::{HistoryRow, HistoryWeekRow, UploadMovedRow, UploadRow};
 pub use keeping::{ErasedRow, SentRow};

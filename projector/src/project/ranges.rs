@@ -11,7 +11,7 @@ use schemas::name::{FileName, MediaType, ObjectKey, PoolName};
 use schemas::time::{EffectiveAt, ObservedAt, ReceivedAt, SentAt};
 use schemas::topic::Offset;
 
-use super::batches::{time_source_of, time_source_text};
+use super::file::{file_of, time_source_text};
 use super::{Projection, Said, Seen, Source};
 
 /// A partition has the files of one hour.
@@ -77,24 +77,6 @@ fn row(seen: &Seen<'_>, file: &FileRef) -> PoolFileRow {
 
 impl From<PoolFileRow> for FileRef {
     fn from(row: PoolFileRow) -> Self {
-        let PoolFileRow { upload, client, name, size_bytes, sha256, .. } = row;
-        let PoolFileRow { media_type, object, observed_at, sent_at, received_at, .. } = row;
-        let time_source = time_source_of(&row.time_source);
-        Self {
-            upload,
-            client,
-            name,
-            size_bytes,
-            sha256,
-            media_type,
-            object,
-            observed_at,
-            sent_at,
-            received_at,
-            effective_at: row.effective_at,
-            time_source,
-            clamped: row.clamped,
-            quarantined: false,
-        }
+        file_of!(row, quarantined: false)
     }
 }

@@ -13,6 +13,7 @@ mod windows;
 
 pub(crate) use uploads::upload_of;
 
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ use infra::blobs::Blobs;
 use infra::http::{Access, Allowed, AskedPosition, PoolPosition, Refused, Routes};
 use infra::identity::Caller;
 use infra::table::{Cell, Row};
-use schemas::api::PageQuery;
+use schemas::api::{Page, PageQuery};
 use schemas::id::AccountId;
 use schemas::limit::Limits;
 use schemas::name::PoolName;
@@ -122,10 +123,29 @@ impl Paging {
             .map_err(|wrong| Refused::from(Code::InvalidRequest).detail(format!("cursor: {wrong}")))
     }
 
+    /// Where a list by id goes on: its cursor is the last id.
+    fn after<Id: FromStr>(&self) -> Result<Option<Id>, Refused> {
+        let after = self.cursor.as_deref().map(str::parse).transpose();
+        after.map_err(|_| Refused::from(Code::InvalidRequest).detail("cursor"))
+    }
+
     fn limit(&self, limits: &Limits) -> usize {
         let most = usize::try_from(limits.page_rows_max).unwrap_or(usize::MAX).max(1);
         self.limit.unwrap_or(PAGE_ROWS).clamp(1, most)
     }
+}
+
+/// The page of a list by id, from its rows and one more where there are more than fit.
+fn page_by_id<T, Id: ToString, V>(
+    limit: usize,
+    mut rows: Vec<T>,
+    id: impl Fn(&T) -> Id,
+    view: impl Fn(T) -> V,
+) -> Page<V> {
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let next_cursor = rows.last().filter(|_| more).map(|row| id(row).to_string());
+    Page { items: rows.into_iter().map(view).collect(), next_cursor }
 }
 
 impl Reading {

@@ -1,5 +1,7 @@
 //! Pools and their members: from the directory, which every instance has in memory.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header::{ETAG, IF_NONE_MATCH};
@@ -8,14 +10,13 @@ use infra::directory::Member;
 use infra::http::{AskedPosition, Here, Json, Listed, Path, Query, Refused};
 use infra::identity::Caller;
 use schemas::api::{Held, MemberView, Page, PolicyView, PoolView, TokenView};
-use schemas::event::Sent;
-use schemas::id::{AccountId, TokenId};
+use schemas::event::{Sent, TokenCopied};
 use schemas::name::PoolName;
 use schemas::problem::Code;
 use schemas::role::RoleSet;
 use schemas::route;
 
-use super::{Paging, Reading};
+use super::{Paging, Reading, page_by_id};
 use crate::holding;
 
 pub(super) async fn list(
@@ -108,17 +109,10 @@ pub(super) async fn members(
     here: Here,
 ) -> Result<Listed<MemberView>, Refused> {
     reading.allow(&caller, &route::LIST_MEMBERS, &pool, asked).await?;
-    let after = match paging.cursor.as_deref().map(str::parse::<AccountId>) {
-        None => None,
-        Some(Ok(after)) => Some(after),
-        Some(Err(_)) => return Err(Refused::from(Code::InvalidRequest).detail("cursor")),
-    };
+    let after = paging.after()?;
     let limit = paging.limit(reading.limits());
     let directory = reading.access.directory();
-    let mut rows = directory.members(&pool, after, limit + 1);
-    let more = rows.len() > limit;
-    rows.truncate(limit);
-    let next_cursor = rows.last().filter(|_| more).map(|row| row.account.to_string());
+    let rows = directory.members(&pool, after, limit + 1);
     let name = |account| directory.account(account).map(|known| known.name);
     let member = |Member { account, roles, suspended }| MemberView {
         account,
@@ -126,7 +120,7 @@ pub(super) async fn members(
         roles,
         suspended,
     };
-    Ok(here.lists(Page { items: rows.into_iter().map(member).collect(), next_cursor }))
+    Ok(here.lists(page_by_id(limit, rows, |row| row.account, member)))
 }
 
 pub(super) async fn tokens(
@@ -138,24 +132,17 @@ pub(super) async fn tokens(
     here: Here,
 ) -> Result<Listed<TokenView>, Refused> {
     reading.allow(&caller, &route::LIST_TOKENS, &pool, asked).await?;
-    let after = match paging.cursor.as_deref().map(str::parse::<TokenId>) {
-        None => None,
-        Some(Ok(after)) => Some(after),
-        Some(Err(_)) => return Err(Refused::from(Code::InvalidRequest).detail("cursor")),
-    };
+    let after = paging.after()?;
     let limit = paging.limit(reading.limits());
     let directory = reading.access.directory();
     directory.catch_up().await?;
-    let mut rows = directory.tokens(&pool, after, limit + 1);
-    let more = rows.len() > limit;
-    rows.truncate(limit);
-    let next_cursor = rows.last().filter(|_| more).map(|row| row.token.to_string());
-    let view = |row: std::sync::Arc<schemas::event::TokenCopied>| TokenView {
+    let rows = directory.tokens(&pool, after, limit + 1);
+    let view = |row: Arc<TokenCopied>| TokenView {
         id: row.token,
         roles: row.roles,
         uses_left: row.uses_left,
         expires_at: row.expires_at,
         revoked: row.revoked,
     };
-    Ok(here.lists(Page { items: rows.into_iter().map(view).collect(), next_cursor }))
+    Ok(here.lists(page_by_id(limit, rows, |row| row.token, view)))
 }
