@@ -25,6 +25,7 @@ pub mod kept;
 mod killed;
 pub mod known;
 pub mod log;
+pub mod recent;
 pub mod room;
 pub mod secret_file;
 mod sqlite;
