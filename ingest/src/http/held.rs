@@ -8,6 +8,7 @@ use schemas::api::ReleaseUpload;
 use schemas::event::{Event, UploadDiscardRequested, UploadReleaseRequested};
 use schemas::id::UploadId;
 use schemas::name::PoolName;
+use schemas::problem::Code;
 use schemas::route;
 
 use super::reply::{done, pending};
@@ -26,6 +27,11 @@ pub(super) async fn release(
     // The fold remembers which files are held, not what they are.
     let known = state.known.upload(&pool, upload).await.map_err(Error::Tables)?;
     let file = known.ok_or(Error::NotFound)?.file;
+    // A file is held, for one, because it was recorded so long after its bytes were stored that
+    // the sweeper may have taken them for unused; and what was kept for long enough is erased.
+    if state.blobs.stat(&file.object).await?.is_none_or(|stat| stat.size_bytes != file.size_bytes) {
+        return Err(Code::BytesMissing.into());
+    }
     let ask = UploadReleaseRequested { by: caller.account, file, effective_at };
     decide(&state, &topics, &pool, upload, ask.into()).await
 }

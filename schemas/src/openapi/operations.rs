@@ -205,7 +205,7 @@ fn files() -> Vec<Operation> {
             .with(&["SluicePosition", "Location"])
             .refuses(&[Code::UploadInProgress, Code::IdempotencyKeyReused, Code::PoolArchived])
             .refuses(QUOTAS),
-        held(route::RELEASE_UPLOAD).takes::<ReleaseUpload>(),
+        held(route::RELEASE_UPLOAD).takes::<ReleaseUpload>().refuses(&[Code::BytesMissing]),
         held(route::DISCARD_UPLOAD),
         Operation::on(route::READ_UPLOAD).gives::<UploadView>(200),
         Operation::on(route::FETCH_UPLOAD).gives_file(),
