@@ -141,6 +141,7 @@ routes! {
     REQUEST_BATCH = Write Post "/v1/pools/{pool}/batches" RequestBatch "Makes a batch of all files of a range of time, beside the windows.";
     READ_BATCH = Read Get "/v1/pools/{pool}/batches/{batch}" ReadBatches "A batch with all its revisions.";
     READ_MANIFEST = Read Get "/v1/pools/{pool}/batches/{batch}/manifest" ReadBatches "The files of a batch, page by page.";
+    FETCH_BATCH = Read Get "/v1/pools/{pool}/batches/{batch}/files" FetchBatchFiles "All files of a revision of a batch, in one tar archive.";
     FETCH_BATCH_FILE = Read Get "/v1/pools/{pool}/batches/{batch}/files/{upload}" FetchBatchFiles "The bytes of one file of a batch.";
     CLAIM = Write Post "/v1/pools/{pool}/claims" Work "Claims a batch to work on; waits for one if asked to.";
     RENEW = Write Post "/v1/pools/{pool}/batches/{batch}/renew" Work "Renews a lease.";

@@ -1,10 +1,12 @@
 //! Answers from the tables: GET only.
 
+mod archive;
 mod batches;
 mod clients;
 mod content;
 mod deliveries;
 mod erased;
+mod inputs;
 mod pools;
 mod results;
 mod sweep;
@@ -90,7 +92,8 @@ pub fn routes(reading: Reading) -> Routes {
         .mount(route::LIST_BATCHES, batches::list)
         .mount(route::READ_BATCH, batches::read)
         .mount(route::READ_MANIFEST, batches::manifest)
-        .mount(route::FETCH_BATCH_FILE, batches::fetch)
+        .mount(route::FETCH_BATCH, inputs::archive)
+        .mount(route::FETCH_BATCH_FILE, inputs::fetch)
         .mount(route::LIST_RESULTS, results::list)
         .mount(route::LATEST_RESULT, results::latest)
         .mount(route::READ_RESULT, results::read)

@@ -25,8 +25,8 @@ pub use pool::{
     JoinDevice, JoinedDevice, MemberView, PolicyView, PoolView, TokenView, WindowState, WindowView,
 };
 pub use query::{
-    DeliveriesQuery, EarlierQuery, ManifestQuery, OfferQuery, OnInvalid, PageQuery, ResultsQuery,
-    TokenForm, UpdateQuery, UploadQuery, ValidateQuery,
+    ArchiveQuery, DeliveriesQuery, EarlierQuery, ManifestQuery, OfferQuery, OnInvalid, PageQuery,
+    ResultsQuery, TokenForm, UpdateQuery, UploadQuery, ValidateQuery,
 };
 pub use receipt::{RECEIPT_TYPE, Stated, StatedOf};
 pub use result::{

@@ -2,13 +2,14 @@
 
 use super::operation::{Gives, Operation};
 use crate::api::{
-    Acknowledge, AddMember, ArchivePool, BatchView, Claim, ClientSecret, ClientView, CloseWindow,
-    CreatePool, Credentials, DeliveriesQuery, DeliveriesView, EarlierQuery, Fail, GiveAway,
-    IssueToken, IssuedToken, Join, JoinDevice, JoinedDevice, Lease, MakeClient, ManifestQuery,
-    ManifestView, MemberView, OfferQuery, Page, PageQuery, PolicyView, PoolView, Receipt,
-    ReleaseUpload, Renew, RequestBatch, RequestedBatch, ResultReceipt, ResultView, ResultsQuery,
-    SignUp, SignedIn, SweepReport, TokenAnswer, TokenForm, TokenView, UpdateManifest, UpdateQuery,
-    UpdateReceipt, UploadQuery, UploadReceipt, UploadView, ValidateQuery, Validated, WindowView,
+    Acknowledge, AddMember, ArchivePool, ArchiveQuery, BatchView, Claim, ClientSecret, ClientView,
+    CloseWindow, CreatePool, Credentials, DeliveriesQuery, DeliveriesView, EarlierQuery, Fail,
+    GiveAway, IssueToken, IssuedToken, Join, JoinDevice, JoinedDevice, Lease, MakeClient,
+    ManifestQuery, ManifestView, MemberView, OfferQuery, Page, PageQuery, PolicyView, PoolView,
+    Receipt, ReleaseUpload, Renew, RequestBatch, RequestedBatch, ResultReceipt, ResultView,
+    ResultsQuery, SignUp, SignedIn, SweepReport, TokenAnswer, TokenForm, TokenView, UpdateManifest,
+    UpdateQuery, UpdateReceipt, UploadQuery, UploadReceipt, UploadView, ValidateQuery, Validated,
+    WindowView,
 };
 use crate::policy::PolicyAsk;
 use crate::problem::Code;
@@ -266,6 +267,10 @@ fn batches() -> Vec<Operation> {
             ]),
         Operation::on(route::READ_BATCH).gives::<BatchView>(200),
         Operation::on(route::READ_MANIFEST).asks::<ManifestQuery>().lists::<ManifestView>(),
+        Operation::on(route::FETCH_BATCH)
+            .asks::<ArchiveQuery>()
+            .answers(200, Gives::File)
+            .refuses(&[Code::ContentErased, Code::Unavailable]),
         Operation::on(route::FETCH_BATCH_FILE).gives_file(),
         Operation::on(route::CLAIM)
             .takes::<Claim>()
