@@ -296,7 +296,7 @@ impl Installation {
             log,
             directory,
             clock: self.clock.clone(),
-            keys: KeyRing::from_seed([3; 32]).unwrap(),
+            keys: Arc::new(KeyRing::from_seed([3; 32]).unwrap()),
             issuer: "https://sluice.test".into(),
             audience: "sluice".into(),
         };

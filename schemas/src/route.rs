@@ -155,7 +155,7 @@ routes! {
     READ_DELIVERIES = Read Get "/v1/pools/{pool}/results/{result}/deliveries" ReadDeliveries "Who has a result, and who has not.";
     NOTICES = Read Get "/v1/pools/{pool}/notices" Listen "What happens in the pool, as it happens (server-sent events).";
 
-    SWEEP = Read Get "/v1/sweep" SignedIn "What sweeping would remove now; for platform admins.";
+    SWEEP = Read Get "/v1/sweep" Platform "What sweeping would remove now.";
 
     ERRORS = Process Get "/docs/errors" Anyone "What each problem code means.";
     OPENAPI = Process Get "/openapi.json" Anyone "All routes, as OpenAPI 3.1.";

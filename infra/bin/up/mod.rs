@@ -86,7 +86,8 @@ pub(crate) async fn start(args: &UpArgs, supervisor: &Supervisor) -> anyhow::Res
     let metrics = Metrics::new(Arc::clone(&clock), VERSION);
     let doors = Arc::new(Doors::open(&args.data, &log, &limits, &clock).await?);
     ingest::prepare(doors.kept.as_ref()).await.context("make the table of reservations")?;
-    let ground = Ground { limits, proxies, tls, clock, metrics, doors };
+    let keys = Arc::new(KeyRing::open(&args.data.join(keys::TOKEN_KEYS))?);
+    let ground = Ground { limits, proxies, tls, clock, metrics, doors, keys };
     let (access, answers) = ground.begin(args, supervisor).await?;
     let routes = ground.stages(args, supervisor, &access, &answers)?;
     ground.serve(args, supervisor, routes, &access).await
@@ -100,6 +101,8 @@ struct Ground {
     clock: Arc<dyn Clock>,
     metrics: Metrics,
     doors: Arc<Doors>,
+    /// What signs tokens and receipts.
+    keys: Arc<KeyRing>,
 }
 
 impl Ground {
@@ -128,7 +131,7 @@ impl Ground {
             log: Arc::clone(&doors.append),
             directory: Arc::clone(&directory),
             clock: Arc::clone(clock),
-            keys: KeyRing::open(&args.data.join(keys::TOKEN_KEYS))?,
+            keys: Arc::clone(&self.keys),
             issuer: "sluice".to_owned(),
             audience: "sluice".to_owned(),
         };
@@ -162,7 +165,7 @@ impl Ground {
             clock: Arc::clone(&self.clock),
             sign_ups: args.sign_ups.into(),
             limits: Arc::clone(&self.limits),
-            notary: Notary::new(KeyRing::open(&args.data.join(keys::TOKEN_KEYS))?),
+            notary: Notary::new(Arc::clone(&self.keys)),
             upload_key: keys::upload_key(&args.data.join("keys/upload.key"))?,
             metrics: ingest::IngestMetrics::new(&self.metrics),
         });

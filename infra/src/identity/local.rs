@@ -54,7 +54,7 @@ pub struct LocalParts {
     /// What expiry goes by.
     pub clock: Arc<dyn Clock>,
     /// What tokens are signed with.
-    pub keys: KeyRing,
+    pub keys: Arc<KeyRing>,
     /// The `iss` of tokens: the same on all instances.
     pub issuer: String,
     /// The `aud` of tokens.

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::mem;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jsonwebtoken::{Algorithm, Header, Validation, decode, decode_header, encode};
 use schemas::digest::Digest;
@@ -48,7 +48,7 @@ pub(super) struct Said {
 /// Makes and reads tokens.
 #[derive(Debug)]
 pub(super) struct Tokens {
-    keys: KeyRing,
+    keys: Arc<KeyRing>,
     issuer: String,
     audience: String,
     life_s: u64,
@@ -84,7 +84,7 @@ impl Remembered {
 
 impl Tokens {
     /// Tokens of this life.
-    pub(super) fn new(keys: KeyRing, issuer: String, audience: String, life_ms: u64) -> Self {
+    pub(super) fn new(keys: Arc<KeyRing>, issuer: String, audience: String, life_ms: u64) -> Self {
         let mut validation = Validation::new(Algorithm::EdDSA);
         // All claims are judged in `judge`: the crate would go by its own clock, and skips what is
         // missing or of another type.
@@ -186,7 +186,7 @@ mod tests {
 
     fn tokens_of(seed: u8) -> Tokens {
         let keys = KeyRing::from_seed([seed; 32]).unwrap();
-        Tokens::new(keys, "https://sluice.test".into(), "sluice".into(), 3_600_000)
+        Tokens::new(keys.into(), "https://sluice.test".into(), "sluice".into(), 3_600_000)
     }
 
     fn base64(bytes: &[u8]) -> String {

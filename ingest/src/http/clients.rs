@@ -4,7 +4,7 @@ use axum::extract;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, HeaderName};
-use infra::http::{Json, Path, Refused};
+use infra::http::{Json, Path, PlatformAdmin, Refused};
 use infra::identity::{Caller, Secret, Standing};
 use schemas::api::{ClientSecret, MakeClient};
 use schemas::id::AccountId;
@@ -54,7 +54,7 @@ pub(super) async fn revoke(
 
 pub(super) async fn disable(
     extract::State(state): extract::State<State>,
-    caller: Caller,
+    PlatformAdmin(caller): PlatformAdmin,
     Path(account): Path<AccountId>,
 ) -> Result<StatusCode, Refused> {
     set_standing(&state, &caller, account, Standing::Disabled).await
@@ -62,7 +62,7 @@ pub(super) async fn disable(
 
 pub(super) async fn enable(
     extract::State(state): extract::State<State>,
-    caller: Caller,
+    PlatformAdmin(caller): PlatformAdmin,
     Path(account): Path<AccountId>,
 ) -> Result<StatusCode, Refused> {
     set_standing(&state, &caller, account, Standing::Enabled).await
@@ -74,9 +74,6 @@ async fn set_standing(
     account: AccountId,
     to: Standing,
 ) -> Result<StatusCode, Refused> {
-    if !caller.platform_admin {
-        return Err(Refused::from(Code::Forbidden).detail("only a platform admin may"));
-    }
     state.directory().catch_up().await?;
     let known = state.directory().account(account).ok_or(Code::NotFound)?;
     if known.platform_admin {

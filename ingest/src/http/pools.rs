@@ -13,8 +13,8 @@ use schemas::route;
 
 use super::headers::idempotency_key;
 use super::policy::invalid_policy;
-use super::reply::{done, pending, position};
-use crate::ask::{Asked, Topics};
+use super::reply::{decided, pending, position};
+use crate::ask::Topics;
 use crate::pool::{Made, NewPool};
 use crate::state::State;
 
@@ -48,8 +48,6 @@ pub(super) async fn close_window(
     let allowed = state.access.allow(&caller, &route::CLOSE_WINDOW, &pool).await?;
     let topics = Topics::of(&allowed.pool)?;
     let ask = WindowCloseAsked { by: caller.account, at };
-    Ok(match state.ask(&topics, ask).await? {
-        Asked::Yes { offset, .. } => done(&pool, offset),
-        Asked::Pending { offset } => pending(&pool, offset, format!("/v1/pools/{pool}/windows")),
-    })
+    let asked = state.ask(&topics, ask).await?;
+    Ok(decided(&pool, &asked, format!("/v1/pools/{pool}/windows")))
 }

@@ -23,7 +23,7 @@ use schemas::route;
 use schemas::time::LogTime;
 
 use super::members::belongs;
-use super::reply::{done, invalid, pending, position};
+use super::reply::{invalid, position, told};
 use crate::ask::{Asked, Topics};
 use crate::state::State;
 
@@ -75,13 +75,9 @@ pub(super) async fn revoke(
 ) -> Result<Response, Refused> {
     let allowed = state.access.allow(&caller, &route::REVOKE_TOKEN, &pool).await?;
     let ask = JoinTokenRevokeRequested { by: caller.account, token };
-    let (Asked::Yes { offset, .. } | Asked::Pending { offset }) =
-        state.ask(&Topics::of(&allowed.pool)?, ask).await?;
-    let revoked = |fold: &Fold| fold.token(&pool, token).is_some_and(|token| token.revoked);
-    if !state.shows(revoked).await {
-        return Ok(pending(&pool, offset, format!("/v1/pools/{pool}/join-tokens")));
-    }
-    Ok(done(&pool, offset))
+    let asked = state.ask(&Topics::of(&allowed.pool)?, ask).await?;
+    let revoked = |fold: &Fold, _| fold.token(&pool, token).is_some_and(|token| token.revoked);
+    Ok(told(&state, &pool, asked, format!("/v1/pools/{pool}/join-tokens"), revoked).await)
 }
 
 /// What a token is called in the log: a digest, so that whoever reads the log cannot join.
