@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
+use infra::audit::Audit;
 use infra::clock::{Clock, SystemClock};
 use infra::directory::Directory;
 use infra::http::layers::Around;
@@ -115,6 +116,7 @@ impl Ground {
         let Self { limits, clock, metrics, doors, .. } = self;
         let topic = Topic::directory();
         doors.append.ensure(&topic).await.context("make the directory's topic")?;
+        doors.append.ensure(&Topic::audit()).await.context("make the audit log's topic")?;
         let directory = Directory::new(Arc::clone(clock), limits, metrics);
         let tasks = supervisor.stage(Stage::Ground);
         let (followed, read, token) =
@@ -250,6 +252,18 @@ impl Ground {
         (projector::Reading { access, tables, progress, blobs, fetched, hub, sweep }, known)
     }
 
+    /// The audit log: written until all requests have ended.
+    fn audit(&self, supervisor: &Supervisor) -> Audit {
+        let (audit, to_write) = Audit::new(Arc::clone(&self.clock), &self.limits, &self.metrics);
+        let tasks = supervisor.stage(Stage::Work);
+        let (append, token) = (Arc::clone(&self.doors.append), tasks.token());
+        tasks.spawn("audit", OnError::Log, async move {
+            to_write.run(append, token).await;
+            anyhow::Ok(())
+        });
+        audit
+    }
+
     async fn serve(
         &self,
         args: &UpArgs,
@@ -263,9 +277,10 @@ impl Ground {
             stale.then(|| "the directory is not read to its end".to_owned()).into_iter().collect()
         });
         let rates = Rates::new(&self.limits, self.proxies.clone(), Arc::clone(&self.clock));
+        let around = Around::new(&self.metrics, Arc::clone(&self.clock)).within(rates);
         let router = routes
             .join(process::routes(self.metrics.clone(), readiness))
-            .finish(Around::new(&self.metrics, Arc::clone(&self.clock)).within(rates));
+            .finish(around.audited(self.audit(supervisor)));
         let server = Server {
             tasks: supervisor.stage(Stage::Serve),
             limits: Arc::clone(&self.limits),

@@ -4,6 +4,7 @@ use axum::extract;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, HeaderName};
+use infra::audit::trail;
 use infra::http::{Json, Path, PlatformAdmin, Refused};
 use infra::identity::{Caller, Secret, Standing};
 use schemas::api::{ClientSecret, MakeClient};
@@ -25,6 +26,7 @@ pub(super) async fn make(
         return Err(Refused::from(Code::Forbidden).detail("an API client can make no other"));
     }
     let (client, secret) = state.access.identity().make_client(caller.account, name).await?;
+    trail::about(client.uuid());
     Ok((StatusCode::CREATED, NO_STORE, Json(shown(client, &secret))).into_response())
 }
 
@@ -92,8 +94,14 @@ async fn own(state: &State, caller: &Caller, client: AccountId) -> Result<(), Re
     if owner_of(state, client).is_none() {
         state.directory().catch_up().await?;
     }
-    let owner = owner_of(state, client).filter(|owner| *owner == caller.account);
-    owner.map(|_| ()).ok_or_else(|| Code::NotFound.into())
+    match owner_of(state, client) {
+        Some(owner) if owner == caller.account => Ok(()),
+        Some(_) => {
+            trail::hidden();
+            Err(Code::NotFound.into())
+        }
+        None => Err(Code::NotFound.into()),
+    }
 }
 
 fn shown(client_id: AccountId, secret: &Secret) -> ClientSecret {

@@ -4,6 +4,7 @@ use axum::extract;
 use axum::response::{IntoResponse, Response};
 use http::header::LOCATION;
 use http::{HeaderMap, StatusCode};
+use infra::audit::trail;
 use infra::http::{Json, Path, Refused};
 use infra::identity::Caller;
 use schemas::api::{CloseWindow, CreatePool};
@@ -28,6 +29,7 @@ pub(super) async fn create(
     let policy =
         policy.resolve(&state.limits).map_err(|faults| invalid_policy("/policy", &faults))?;
     let ask = NewPool { name: name.clone(), owner: caller.account, policy: Box::new(policy), key };
+    trail::within(&name);
     let place = format!("/v1/pools/{name}");
     Ok(match state.create_pool(ask).await? {
         Made::New { offset, view } => {

@@ -8,6 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::StatusCode;
 use http::header::LOCATION;
+use infra::audit::trail;
 use infra::directory::{Fold, Pool};
 use infra::fresh;
 use infra::http::{Json, Path, Refused};
@@ -54,6 +55,7 @@ pub(super) async fn issue(
     let expires_at = life.map(|life| now.plus(u64::try_from(life.as_millis()).unwrap_or(u64::MAX)));
     let secret = URL_SAFE_NO_PAD.encode(fresh::bytes::<32>());
     let token = token_id(&secret);
+    trail::about(token.uuid());
     let ask = JoinTokenIssueRequested { by: caller.account, token, roles, uses_max, expires_at };
     let issued = Json(IssuedToken { token: secret, id: token, roles, uses_max, expires_at });
     let (status, offset) = match state.ask(&Topics::of(&allowed.pool)?, ask).await? {
@@ -110,16 +112,25 @@ pub(super) async fn tokened(
     tracing::Span::current().record("pool", tracing::field::display(pool));
     let look = || {
         state.directory().read(|fold| {
-            fold.token(pool, token)?;
-            fold.pool(pool).filter(|pool| pool.policy.is_some()).cloned()
+            let found = fold.pool(pool).filter(|found| found.policy.is_some())?;
+            Some((found.clone(), fold.token(pool, token).is_some()))
         })
     };
     state.directory().refresh().await?;
-    if let Some(found) = look() {
-        return Ok(found);
+    let mut found = look();
+    if !matches!(found, Some((_, true))) {
+        state.directory().catch_up().await?;
+        found = look();
     }
-    state.directory().catch_up().await?;
-    look().ok_or_else(|| Code::NotFound.into())
+    let (found, has_it) = found.ok_or(Code::NotFound)?;
+    trail::within(pool);
+    if has_it {
+        trail::about(token.uuid());
+        Ok(found)
+    } else {
+        trail::hidden();
+        Err(Code::NotFound.into())
+    }
 }
 
 #[cfg(test)]
