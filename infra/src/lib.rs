@@ -5,6 +5,7 @@
 //! of at most nine methods with its duties written on it, a conformance suite that every back end
 //! passes, and a faulty wrapper for tests.
 
+pub mod audit;
 pub mod backup;
 pub mod blobs;
 pub mod clock;

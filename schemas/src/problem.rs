@@ -235,9 +235,9 @@ impl Problem {
         }
     }
 
-    /// With what happened this time.
+    /// With what happened this time, unless that is what the title says.
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
-        self.detail = Some(detail.into());
+        self.detail = Some(detail.into()).filter(|detail| *detail != self.title);
         self
     }
 
@@ -279,5 +279,7 @@ mod tests {
             serde_json::to_string(&problem).unwrap(),
             r#"{"type":"/docs/errors#empty-file","code":"empty-file","title":"the file is empty","status":422,"detail":"0 bytes"}"#
         );
+        let twice = Problem::new(Code::EmptyFile).detail("the file is empty");
+        assert_eq!(twice.detail, None, "nothing is said twice");
     }
 }

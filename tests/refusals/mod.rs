@@ -3,6 +3,7 @@
 #![cfg(test)]
 #![allow(clippy::disallowed_methods, reason = "a client's threads may block, in real time")]
 
+mod audit;
 mod authorization;
 mod case;
 mod making;

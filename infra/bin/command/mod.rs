@@ -1,9 +1,11 @@
 //! The commands that call a server: each parses, calls and prints in its own file.
 
 mod account;
+mod audit;
 mod batches;
 mod deliveries;
 mod doctor;
+mod files;
 mod history;
 mod import;
 mod join;
@@ -42,6 +44,8 @@ pub(crate) enum ClientCommand {
     History(history::HistoryArgs),
     Batches(batches::BatchesArgs),
     Deliveries(deliveries::DeliveriesArgs),
+    Files(files::FilesArgs),
+    Audit(audit::AuditArgs),
     Sweep(sweep::SweepArgs),
     Doctor(doctor::DoctorArgs),
 }
@@ -81,6 +85,8 @@ impl ClientCommand {
             Self::History(args) => history::run(args, session).await,
             Self::Batches(args) => batches::run(args, session).await,
             Self::Deliveries(args) => deliveries::run(args, session).await,
+            Self::Files(args) => files::run(args, session).await,
+            Self::Audit(args) => audit::run(args, session).await,
             Self::Sweep(args) => sweep::run(args, session).await,
             Self::Doctor(args) => doctor::run(args, session).await,
         }

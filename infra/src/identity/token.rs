@@ -3,13 +3,12 @@
 //! What is believed is narrow: one algorithm, one type, our keys by their ids, every claim present
 //! and of its JSON type. Times are judged here, by the clock door.
 
-use std::sync::{Mutex, PoisonError};
-
 use jsonwebtoken::{Algorithm, Header, Validation, decode, decode_header, encode};
 use schemas::digest::Digest;
 use schemas::id::{AccountId, SessionId};
 use schemas::time::Wall;
 use serde::{Deserialize, Serialize};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Error, KeyRing, Result, Secret};
 use crate::recent::Recent;
@@ -47,7 +46,7 @@ pub(super) struct Said {
 /// Makes and reads tokens.
 #[derive(Debug)]
 pub(super) struct Tokens {
-    keys: KeyRing,
+    keys: Arc<KeyRing>,
     issuer: String,
     audience: String,
     life_s: u64,
@@ -58,7 +57,7 @@ pub(super) struct Tokens {
 
 impl Tokens {
     /// Tokens of this life.
-    pub(super) fn new(keys: KeyRing, issuer: String, audience: String, life_ms: u64) -> Self {
+    pub(super) fn new(keys: Arc<KeyRing>, issuer: String, audience: String, life_ms: u64) -> Self {
         let mut validation = Validation::new(Algorithm::EdDSA);
         // All claims are judged in `judge`: the crate would go by its own clock, and skips what is
         // missing or of another type.
@@ -160,7 +159,7 @@ mod tests {
 
     fn tokens_of(seed: u8) -> Tokens {
         let keys = KeyRing::from_seed([seed; 32]).unwrap();
-        Tokens::new(keys, "https://sluice.test".into(), "sluice".into(), 3_600_000)
+        Tokens::new(keys.into(), "https://sluice.test".into(), "sluice".into(), 3_600_000)
     }
 
     fn base64(bytes: &[u8]) -> String {

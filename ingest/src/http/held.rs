@@ -11,8 +11,8 @@ use schemas::name::PoolName;
 use schemas::problem::Code;
 use schemas::route;
 
-use super::reply::{done, pending};
-use crate::ask::{Asked, Topics};
+use super::reply::decided;
+use crate::ask::Topics;
 use crate::error::Error;
 use crate::state::State;
 
@@ -54,10 +54,6 @@ async fn decide(
     upload: UploadId,
     ask: Event,
 ) -> Result<Response, Refused> {
-    Ok(match state.ask(topics, ask).await? {
-        Asked::Yes { offset, .. } => done(pool, offset),
-        Asked::Pending { offset } => {
-            pending(pool, offset, format!("/v1/pools/{pool}/uploads/{upload}"))
-        }
-    })
+    let asked = state.ask(topics, ask).await?;
+    Ok(decided(pool, &asked, format!("/v1/pools/{pool}/uploads/{upload}")))
 }

@@ -1,16 +1,19 @@
 //! Answers from the tables: GET only.
 
 mod archive;
+mod audit;
 mod batches;
 mod clients;
 mod content;
 mod deliveries;
 mod erased;
+mod everyone;
 mod inputs;
 mod pools;
 mod results;
 mod sweep;
 mod uploads;
+mod walk;
 mod windows;
 
 pub(crate) use uploads::upload_of;
@@ -100,6 +103,9 @@ pub fn routes(reading: Reading) -> Routes {
         .mount(route::FETCH_RESULT, results::fetch)
         .mount(route::READ_DELIVERIES, deliveries::list)
         .mount(route::NOTICES, notices::stream)
+        .mount(route::READ_AUDIT, audit::of_pool)
+        .mount(route::AUDIT, audit::all)
+        .mount(route::ALL_FILES, everyone::files)
         .mount(route::SWEEP, sweep::look)
         .with(reading)
 }
