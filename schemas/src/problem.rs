@@ -106,6 +106,8 @@ codes! {
         "Wait until windows of the oldest versions are older than `late_allowed_ms`.";
     NotHeld "not-held" 409 "no such upload is held",
         "It was released or discarded before, or was never held.";
+    NotFailed "not-failed" 409 "no such batch was given up",
+        "It can be claimed, is worked on, has its result, is cancelled, or its window is past.";
     PoolPaused "pool-paused" 409 "the pool is paused: no window closes",
         "Resume it first.";
     LastOwner "last-owner" 409 "the last owner of a pool cannot leave it",

@@ -1,6 +1,7 @@
 //! The commands that call a server: each parses, calls and prints in its own file.
 
 mod account;
+mod batch;
 mod batches;
 mod deliveries;
 mod doctor;
@@ -41,6 +42,7 @@ pub(crate) enum ClientCommand {
     Work(work::WorkArgs),
     History(history::HistoryArgs),
     Batches(batches::BatchesArgs),
+    Batch(batch::BatchArgs),
     Deliveries(deliveries::DeliveriesArgs),
     Sweep(sweep::SweepArgs),
     Doctor(doctor::DoctorArgs),
@@ -79,6 +81,7 @@ impl ClientCommand {
             Self::Listen(args) => listen::run(args, session).await,
             Self::Work(args) => work::run(args, session).await,
             Self::History(args) => history::run(args, session).await,
+            Self::Batch(args) => batch::run(args, session).await,
             Self::Batches(args) => batches::run(args, session).await,
             Self::Deliveries(args) => deliveries::run(args, session).await,
             Self::Sweep(args) => sweep::run(args, session).await,
