@@ -197,6 +197,7 @@ fn asked(refusal: Refusal) -> Code {
         Refusal::PolicyStale => Code::PolicyStale,
         Refusal::PoliciesFull => Code::PoliciesFull,
         Refusal::NotHeld => Code::NotHeld,
+        Refusal::NotFailed => Code::NotFailed,
         Refusal::Suspended => Code::MemberSuspended,
         Refusal::NotAnOwner => Code::Forbidden,
         Refusal::TokenRevoked => Code::TokenRevoked,

@@ -108,6 +108,8 @@ codes! {
         "It was released or discarded before, or was never held.";
     BytesMissing "bytes-missing" 409 "the store has no bytes of this file any more",
         "Discard it, and have its client send it again under another key.";
+    NotFailed "not-failed" 409 "no such batch was given up",
+        "It can be claimed, is worked on, has its result, is cancelled, or its window is past.";
     PoolPaused "pool-paused" 409 "the pool is paused: no window closes",
         "Resume it first.";
     LastOwner "last-owner" 409 "the last owner of a pool cannot leave it",

@@ -160,6 +160,7 @@ routes! {
     CLAIM = Write Post "/v1/pools/{pool}/claims" Work "Claims a batch to work on; waits for one if asked to.";
     RENEW = Write Post "/v1/pools/{pool}/batches/{batch}/renew" Work "Renews a lease.";
     FAIL = Write Post "/v1/pools/{pool}/batches/{batch}/fail" Work "Gives a batch back.";
+    RETRY_BATCH = Write Post "/v1/pools/{pool}/batches/{batch}/retry" RetryBatch "Has a batch that was given up be worked on again.";
     OFFER_RESULT = Write Post "/v1/pools/{pool}/batches/{batch}/result" Work "Offers the one file computed from a revision, as the body.";
 
     LIST_RESULTS = Read Get "/v1/pools/{pool}/results" ReadResults "Results after a position, oldest first; or those the caller has not acknowledged.";

@@ -89,6 +89,7 @@ fn state(batch: &BatchView) -> String {
     let lease = batch.lease.as_ref().filter(|lease| lease.held);
     match (batch.result_revision, lease) {
         (Some(revision), _) if revision == batch.revision => "has its result".to_owned(),
+        _ if batch.cancelled => "cancelled".to_owned(),
         _ if batch.failed => "failed".to_owned(),
         (_, Some(lease)) => format!("attempt {} until {}", lease.attempt, lease.expires_at),
         (Some(revision), None) => format!("waits, revision {revision} has a result"),

@@ -2,6 +2,7 @@
 
 mod account;
 mod audit;
+mod batch;
 mod batches;
 mod deliveries;
 mod doctor;
@@ -43,6 +44,7 @@ pub(crate) enum ClientCommand {
     Work(work::WorkArgs),
     History(history::HistoryArgs),
     Batches(batches::BatchesArgs),
+    Batch(batch::BatchArgs),
     Deliveries(deliveries::DeliveriesArgs),
     Files(files::FilesArgs),
     Audit(audit::AuditArgs),
@@ -83,6 +85,7 @@ impl ClientCommand {
             Self::Listen(args) => listen::run(args, session).await,
             Self::Work(args) => work::run(args, session).await,
             Self::History(args) => history::run(args, session).await,
+            Self::Batch(args) => batch::run(args, session).await,
             Self::Batches(args) => batches::run(args, session).await,
             Self::Deliveries(args) => deliveries::run(args, session).await,
             Self::Files(args) => files::run(args, session).await,

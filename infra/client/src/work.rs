@@ -159,6 +159,11 @@ impl Client {
         call.json(&Fail { epoch, reason, retryable }).repeatable().done().await
     }
 
+    /// Has a batch that was given up be worked on again.
+    pub async fn retry_batch(&self, pool: &PoolName, batch: BatchId) -> Result<()> {
+        self.pool_call(route::RETRY_BATCH, pool, &[&batch]).done().await
+    }
+
     /// Offers the result of the leased revision. Taken, it is that revision's one result.
     pub async fn offer_result(
         &self,

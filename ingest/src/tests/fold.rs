@@ -11,11 +11,11 @@ use infra::directory::{draft, said};
 use infra::log::{Append, Draft, Find, Read, Record, SqliteLog};
 use schemas::digest::Digest;
 use schemas::event::{
-    Backlog, BatchLeased, BatchReady, ClaimRefusal, ClaimRefused, CloseReason, Derived, Directory,
-    Event, ExpiryReason, FilePlaced, HeldReason, JoinTokenIssued, LeaseExpired, MemberAdded,
-    MemberRemoved, MemberRoleChanged, MembershipCopied, OfferRefusal, Placement,
-    PolicyChangeRequested, PolicyChanged, PolicyCopied, Refusal, RequestRefused, ResultOffered,
-    ResultPublished, ResultRefused, TokenCopied, TokenUsed, UploadRefused, UploadRepeated, example,
+    Backlog, BatchLeased, BatchReady, BatchRetried, ClaimRefusal, ClaimRefused, CloseReason,
+    Derived, Directory, Event, ExpiryReason, FilePlaced, HeldReason, JoinTokenIssued, LeaseExpired,
+    MemberAdded, MemberRemoved, MemberRoleChanged, OfferRefusal, Placement, PolicyChangeRequested,
+    PolicyChanged, Refusal, RequestRefused, ResultOffered, ResultPublished, ResultRefused,
+    TokenUsed, UploadRefused, UploadRepeated, example,
 };
 use schemas::file::FileRef;
 use schemas::id::{AccountId, BatchId, ClaimId, EventId, PoolId, ResultId, TokenId, UploadId};
@@ -23,8 +23,10 @@ use schemas::name::PoolName;
 use schemas::policy::Policy;
 use schemas::role::{Role, RoleSet};
 use schemas::time::{EffectiveAt, LogTime, Wall};
-use schemas::topic::{Offset, Topic};
+use schemas::topic::Topic;
 use schemas::wire::{self, Attributes, Cause};
+
+use super::copies::copies;
 
 /// One pool.
 #[derive(Debug, Default)]
@@ -160,6 +162,15 @@ impl Pool {
             Event::UpdateReceived(update) => {
                 update.items.into_iter().map(|file| self.place(file)).collect()
             }
+            // What has a lease no more was given up here.
+            Event::BatchRetryRequested(ask) => {
+                let was = (1..=self.closed).contains(&ask.batch.bits());
+                if !was || self.leases.contains_key(&ask.batch) {
+                    return vec![refused(Refusal::NotFailed)];
+                }
+                self.claimable.push_back(ask.batch);
+                vec![BatchRetried { batch: ask.batch, revision: 1, by: ask.by }.into()]
+            }
             Event::UploadReleaseRequested(_) | Event::UploadDiscardRequested(_) => {
                 vec![refused(Refusal::NotHeld)]
             }
@@ -180,7 +191,9 @@ impl Pool {
                     return vec![unclaimed(ClaimRefusal::StaleEpoch)];
                 }
                 self.leases.remove(&failure.batch);
-                self.claimable.push_back(failure.batch);
+                if failure.retryable {
+                    self.claimable.push_back(failure.batch);
+                }
                 let (batch, epoch, reason) = (failure.batch, failure.epoch, ExpiryReason::Failed);
                 vec![LeaseExpired { batch, revision: 1, epoch, reason, attempts: 1 }.into()]
             }
@@ -347,51 +360,5 @@ impl Pool {
             size_bytes: offer.size_bytes,
         }
         .into()
-    }
-}
-
-/// What the directory is told of an answer.
-fn copies(pool: &PoolName, body: &Derived, as_of: Offset) -> Vec<Directory> {
-    let pool = pool.clone();
-    let member = |account, roles| MembershipCopied {
-        pool: pool.clone(),
-        account,
-        roles,
-        suspended: false,
-        as_of,
-    };
-    let token = |used: &TokenUsed| {
-        let TokenUsed { token, roles, uses_left, expires_at } = *used;
-        TokenCopied {
-            pool: pool.clone(),
-            token,
-            roles,
-            uses_left,
-            expires_at,
-            revoked: false,
-            as_of,
-        }
-        .into()
-    };
-    match body {
-        Derived::PolicyChanged(body) => {
-            let (id, version, policy) = (body.pool, body.version, body.policy.clone());
-            let (effective_from, before) = (body.effective_from, body.before.clone());
-            vec![PolicyCopied { pool, id, version, policy, effective_from, before, as_of }.into()]
-        }
-        Derived::MemberAdded(body) => {
-            let copy = member(body.account, body.roles).into();
-            std::iter::once(copy).chain(body.token.iter().map(token)).collect()
-        }
-        Derived::MemberRoleChanged(body) => vec![member(body.account, body.roles).into()],
-        Derived::MemberRemoved(body) => vec![member(body.account, RoleSet::default()).into()],
-        Derived::JoinTokenIssued(body) => {
-            let JoinTokenIssued { token, roles, uses_max: uses_left, expires_at } = *body;
-            vec![
-                TokenCopied { pool, token, roles, uses_left, expires_at, revoked: false, as_of }
-                    .into(),
-            ]
-        }
-        _ => Vec::new(),
     }
 }

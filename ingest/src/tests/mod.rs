@@ -1,6 +1,7 @@
 //! The way in, driven through HTTP on the embedded log and a folder, with a batcher of a few rules.
 
 mod accounts;
+mod copies;
 mod doors;
 mod earlier;
 mod fold;

@@ -44,8 +44,9 @@ pub use window::{
     MISSING_NAMED_MAX, ManifestPage, RangeListed, RangeOpened, WindowCloseAsked, WindowOpened,
 };
 pub use work::{
-    BatchLeased, ClaimRefusal, ClaimRefused, ClaimRequested, ExpiryReason, LeaseExpired,
-    LeaseRenewed, OfferRefusal, ProcessingFailed, ResultOffered, ResultPublished, ResultRefused,
+    BatchLeased, BatchRetried, BatchRetryRequested, ClaimRefusal, ClaimRefused, ClaimRequested,
+    ExpiryReason, LeaseExpired, LeaseRenewed, OfferRefusal, ProcessingFailed, ResultOffered,
+    ResultPublished, ResultRefused,
 };
 
 use schemars::Schema;
@@ -143,6 +144,7 @@ topic_bodies! {
         LeaseRenewed = "sluice.lease.renewed.v1",
         ProcessingFailed = "sluice.processing.failed.v1",
         ResultOffered = "sluice.result.offered.v1",
+        BatchRetryRequested = "sluice.batch.retry-requested.v1",
         TimerDue = "sluice.timer.due.v1",
         SemanticsRaised = "sluice.semantics.raised.v1",
     }
@@ -175,6 +177,7 @@ topic_bodies! {
         BatchAmended = "sluice.batch.amended.v1",
         BatchFailed = "sluice.batch.failed.v1",
         BatchCancelled = "sluice.batch.cancelled.v1",
+        BatchRetried = "sluice.batch.retried.v1",
         BatchLeased = "sluice.batch.leased.v1",
         ClaimRefused = "sluice.claim.refused.v1",
         LeaseExpired = "sluice.lease.expired.v1",
@@ -230,6 +233,7 @@ impl Event {
             Self::LeaseRenewed(body) => body.batch.to_string(),
             Self::ProcessingFailed(body) => body.batch.to_string(),
             Self::ResultOffered(body) => body.batch.to_string(),
+            Self::BatchRetryRequested(body) => body.batch.to_string(),
             Self::MemberAddRequested(body) => body.account.to_string(),
             Self::MemberJoinRequested(body) => body.account.to_string(),
             Self::MemberRemoveRequested(body) => body.account.to_string(),
@@ -265,6 +269,7 @@ impl Derived {
             Self::BatchReady(body) => body.closed.batch.to_string(),
             Self::BatchAmended(body) => body.closed.batch.to_string(),
             Self::BatchFailed(body) => body.batch.to_string(),
+            Self::BatchRetried(body) => body.batch.to_string(),
             Self::BatchLeased(body) => body.batch.to_string(),
             Self::LeaseExpired(body) => body.batch.to_string(),
             Self::ResultPublished(body) => body.result.to_string(),
@@ -314,6 +319,7 @@ impl Derived {
             | Self::FilePlaced(_)
             | Self::FileReleased(_)
             | Self::FileDiscarded(_)
+            | Self::BatchRetried(_)
             | Self::BatchLeased(_)
             | Self::ClaimRefused(_)
             | Self::ResultPublished(_)

@@ -179,6 +179,8 @@ pub enum Refusal {
     PoolPaused,
     /// The pool is archived, for ever.
     PoolArchived,
+    /// No such batch was given up, or it has a result, can be claimed, or is cancelled.
+    NotFailed,
 }
 
 /// A request was refused; nothing changed.

@@ -288,6 +288,10 @@ fn batches() -> Vec<Operation> {
             .answers(204, Gives::Nothing)
             .may_be_pending()
             .refuses(&[Code::InvalidField, Code::StaleLease]),
+        Operation::on(route::RETRY_BATCH)
+            .answers(204, Gives::Nothing)
+            .may_be_pending()
+            .refuses(&[Code::NotFailed]),
         Operation::on(route::OFFER_RESULT)
             .asks::<OfferQuery>()
             .takes_file()

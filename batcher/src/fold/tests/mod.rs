@@ -18,9 +18,9 @@ use std::sync::LazyLock;
 
 use schemas::digest::Digest;
 use schemas::event::{
-    ClaimRequested, Closed, Derived, Event, HeldReason, LeaseRenewed, MemberAddRequested,
-    Placement, PoolCreated, ProcessingFailed, ResultOffered, TimerDue, UpdateReceived,
-    UploadReceived, WindowCloseAsked,
+    BatchRetryRequested, ClaimRequested, Closed, Derived, Event, HeldReason, LeaseRenewed,
+    MemberAddRequested, Placement, PoolCreated, ProcessingFailed, ResultOffered, TimerDue,
+    UpdateReceived, UploadReceived, WindowCloseAsked,
 };
 use schemas::file::{FileRef, TimeSource};
 use schemas::id::{AccountId, BatchId, ClaimId, PoolId, UpdateId, UploadId};
@@ -175,6 +175,10 @@ impl Telling {
         })
     }
 
+    pub(super) fn retry(&mut self, minute: i64) -> Vec<String> {
+        self.say(BatchRetryRequested { batch: batch(minute, 1), by: AccountId::from_bits(OWNER) })
+    }
+
     /// Offers a result of part 1 of a minute; the manifest is looked up among what was said.
     pub(super) fn offer(&mut self, minute: i64, revision: u32, epoch: Option<u64>) -> Vec<String> {
         let id = batch(minute, 1);
@@ -302,6 +306,9 @@ pub(super) fn told(output: &Output) -> String {
         Derived::BatchReady(ready) => format!("ready {}", closed(&ready.closed)),
         Derived::BatchAmended(amended) => format!("amended {}", closed(&amended.closed)),
         Derived::BatchFailed(failed) => format!("failed {}", name(failed.batch)),
+        Derived::BatchRetried(again) => {
+            format!("retried {} r{}", name(again.batch), again.revision)
+        }
         Derived::BatchLeased(leased) => format!(
             "leased {} r{} epoch {} attempt {}",
             name(leased.batch),
