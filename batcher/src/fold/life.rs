@@ -34,6 +34,13 @@ impl State {
             }
         }
         emit.say(PoolResumed { by });
+        if let Some(pool) = self.pool.take() {
+            let windows: Vec<Window> = self.open.keys().copied().collect();
+            for window in windows {
+                self.close_if_full(&pool, window, emit);
+            }
+            self.pool = Some(pool);
+        }
     }
 
     /// Another life, unless it is over. A repeat is as good as the first.

@@ -1,6 +1,6 @@
 //! What the passing of time decides: windows that end, timers that fire, what is forgotten.
 
-use schemas::event::{BatchFailed, CloseReason, ExpiryReason, PoolState, Timer, TimerDue};
+use schemas::event::{CloseReason, ExpiryReason, PoolState, Timer, TimerDue};
 use schemas::id::BatchId;
 use schemas::time::{EffectiveAt, Window};
 
@@ -58,13 +58,7 @@ impl State {
             return false;
         }
         for id in ids() {
-            let Some(batch) = self.batches.remove(&id) else { continue };
-            self.claimable.remove(&(batch.turn, id));
-            if batch.lacks_result() && !batch.failed {
-                let (revision, attempts) = (batch.revision, batch.attempts);
-                let reason = Some("nobody worked on it while late files could come".into());
-                emit.say(BatchFailed { batch: id, revision, attempts, reason });
-            }
+            self.forget_batch(id, "nobody worked on it while late files could come", emit);
         }
         self.past.remove(&window);
         true

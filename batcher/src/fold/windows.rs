@@ -9,7 +9,7 @@ use schemas::event::{
 };
 use schemas::file::FileRef;
 use schemas::id::{AccountId, BatchId};
-use schemas::policy::Schedule;
+use schemas::policy::{LateMode, Schedule};
 use schemas::time::{EffectiveAt, LogTime, Window};
 use serde::{Deserialize, Serialize};
 
@@ -80,6 +80,30 @@ impl State {
         let rules = pool.rules(window);
         let reached = self.watermark.by(self.clock, &rules.watermark, &rules.close);
         reached >= window.end.plus(rules.close.grace_ms)
+    }
+
+    /// Whether files for it, were they late, are so late that its batches may be forgotten.
+    pub(super) fn is_too_late(&self, pool: &Pool, window: &Window) -> bool {
+        let end = LogTime::from_millis(window.end.millis());
+        self.clock.since(end) > pool.rules(window).late.allowed_ms || pool.is_before_rules(window)
+    }
+
+    /// Puts a file into its window, or where late ones go.
+    pub(super) fn place(
+        &mut self,
+        pool: &Pool,
+        window: Window,
+        late: LateMode,
+        file: &Arc<FileRef>,
+        emit: &mut Emit<'_>,
+    ) -> Placement {
+        if !self.is_late(pool, &window) {
+            self.add(pool, window, None, file, emit)
+        } else if late == LateMode::Next {
+            self.add_next(pool, window, file, emit)
+        } else {
+            self.add_late(pool, window, file, emit)
+        }
     }
 
     /// Puts a file into the open part of a window: its own, or the next one where `falls_in`
@@ -339,8 +363,6 @@ impl State {
     /// The oldest closed window, once it is older than late files may be.
     pub(super) fn first_forgotten(&self, pool: &Pool) -> Option<(Window, u32)> {
         let (window, past) = self.past.first_key_value()?;
-        let end = LogTime::from_millis(window.end.millis());
-        (self.clock.since(end) > pool.rules(window).late.allowed_ms)
-            .then_some((*window, past.last_part))
+        self.is_too_late(pool, window).then_some((*window, past.last_part))
     }
 }
