@@ -78,7 +78,7 @@ impl State {
             {
                 continue; // twice in one update
             }
-            let window = pool.window_of(file.effective_at);
+            let window = self.window_of(pool, file.effective_at);
             let file = Arc::new(file);
             let held = self.hold(pool, &file, &window, stored_at);
             let placed = match held {

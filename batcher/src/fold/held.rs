@@ -79,7 +79,7 @@ impl State {
             file.clamped |= chosen > now;
             file.quarantined = false;
             let file = Arc::new(file);
-            let window = pool.window_of(file.effective_at);
+            let window = self.window_of(&pool, file.effective_at);
             let late = match pool.rules(&window).late.mode {
                 // The batches of that time may be forgotten.
                 _ if self.is_too_late(&pool, &window) => LateMode::Next,

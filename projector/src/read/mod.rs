@@ -2,9 +2,11 @@
 
 mod batches;
 mod clients;
+mod closing;
 mod content;
 mod deliveries;
 mod erased;
+mod gathering;
 mod pools;
 mod results;
 mod sweep;
@@ -29,6 +31,7 @@ use schemas::name::PoolName;
 use schemas::problem::Code;
 use schemas::role::{Role, RoleSet};
 use schemas::route::{self, Route};
+use schemas::time::LogTime;
 use schemas::topic::Offset;
 use serde::Deserialize;
 
@@ -65,6 +68,13 @@ pub struct Reading {
     pub hub: Arc<Hub>,
     /// What sweeping works with.
     pub sweep: SweepDeps,
+}
+
+impl Reading {
+    /// The moment by our clock: near the log's, for what is shown and decides nothing.
+    pub(crate) fn now(&self) -> LogTime {
+        LogTime::from_millis(self.sweep.clock.now().millis())
+    }
 }
 
 impl FromRef<Reading> for Access {

@@ -7,11 +7,11 @@ use schemas::policy::LateMode;
 use super::{OWNER, Telling, policy};
 
 impl Telling {
-    fn pause(&mut self) -> Vec<String> {
+    pub(super) fn pause(&mut self) -> Vec<String> {
         self.say(PoolPauseRequested { by: AccountId::from_bits(OWNER) })
     }
 
-    fn resume(&mut self) -> Vec<String> {
+    pub(super) fn resume(&mut self) -> Vec<String> {
         self.say(PoolResumeRequested { by: AccountId::from_bits(OWNER) })
     }
 
