@@ -175,6 +175,8 @@ pub enum WindowKind {
     Tumbling,
     /// A calendar day.
     Days,
+    /// A group of files near each other.
+    Gap,
     /// As someone asked: takes nothing away from the other windows.
     Range,
 }
@@ -185,6 +187,7 @@ impl fmt::Display for WindowKind {
             Self::Grid => "grid",
             Self::Tumbling => "tumbling",
             Self::Days => "days",
+            Self::Gap => "gap",
             Self::Range => "range",
         })
     }

@@ -78,20 +78,16 @@ impl State {
             {
                 continue; // twice in one update
             }
-            let window = pool.window_of(file.effective_at);
+            let window = self.window_of(pool, file.effective_at);
             let file = Arc::new(file);
             let held = self.hold(pool, &file, &window, stored_at);
             let placed = match held {
                 Some(reason) => {
-                    self.held.remember(&file);
+                    self.held.remember(&file, self.clock);
                     Placement::Held { reason, window }
                 }
-                None if !self.is_late(pool, &window) => self.add(pool, window, None, &file, emit),
-                None if planted(Bug::LateDropped) => continue,
-                None if pool.rules(&window).late.mode == LateMode::Next => {
-                    self.add_next(pool, window, &file, emit)
-                }
-                None => self.add_late(pool, window, &file, emit),
+                None if planted(Bug::LateDropped) && self.is_late(pool, &window) => continue,
+                None => self.place(pool, window, pool.rules(&window).late.mode, &file, emit),
             };
             if held.is_none() {
                 newest = newest.max(Some((file.effective_at, file.client)));
@@ -114,11 +110,8 @@ impl State {
         window: &Window,
         stored_at: StoredAt,
     ) -> Option<HeldReason> {
-        let end = LogTime::from_millis(window.end.millis());
         let stored_at = LogTime::from_millis(stored_at.millis());
-        let late = &pool.rules(window).late;
-        let too_late = self.clock.since(end) > late.allowed_ms || pool.is_before_rules(window);
-        let holds = late.mode == LateMode::Hold;
+        let holds = pool.rules(window).late.mode == LateMode::Hold;
         if pool.life == PoolState::Archived {
             Some(HeldReason::PoolArchived)
         } else if self.is_suspended(file.client) {
@@ -129,7 +122,7 @@ impl State {
             Some(HeldReason::TooFarAhead)
         } else if self.clock.since(stored_at) > STORED_MS_MAX {
             Some(HeldReason::StoredLongAgo)
-        } else if too_late && self.is_late(pool, window) {
+        } else if self.is_too_late(pool, window) && self.is_late(pool, window) {
             Some(HeldReason::TooLate)
         } else if holds && self.is_late(pool, window) {
             Some(HeldReason::Late)

@@ -24,18 +24,29 @@ const HELD_MAX: usize = 100_000;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Held {
     by_id: BTreeMap<UploadId, u64>,
-    by_age: VecDeque<UploadId>,
+    by_age: VecDeque<(LogTime, UploadId)>,
 }
 
 impl Held {
-    pub(super) fn remember(&mut self, file: &FileRef) {
-        if self.by_age.len() >= HELD_MAX
-            && let Some(oldest) = self.by_age.pop_front()
-        {
-            self.by_id.remove(&oldest);
+    pub(super) fn remember(&mut self, file: &FileRef, clock: LogTime) {
+        if self.by_age.len() >= HELD_MAX {
+            self.forget_oldest();
         }
         self.by_id.insert(file.upload, mark_of(&file.sha256));
-        self.by_age.push_back(file.upload);
+        self.by_age.push_back((clock, file.upload));
+    }
+
+    /// Those held since before this moment stay held for ever: their bytes are erased.
+    pub(super) fn erase(&mut self, before: LogTime) {
+        while self.by_age.front().is_some_and(|(since, _)| *since < before) {
+            self.forget_oldest();
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        if let Some((_, oldest)) = self.by_age.pop_front() {
+            self.by_id.remove(&oldest);
+        }
     }
 
     fn has(&self, file: &FileRef) -> bool {
@@ -46,7 +57,7 @@ impl Held {
     fn take(&mut self, upload: UploadId) -> bool {
         let held = self.by_id.remove(&upload).is_some();
         if held {
-            self.by_age.retain(|other| *other != upload);
+            self.by_age.retain(|(_, other)| *other != upload);
         }
         held
     }
@@ -68,20 +79,14 @@ impl State {
             file.clamped |= chosen > now;
             file.quarantined = false;
             let file = Arc::new(file);
-            let window = pool.window_of(file.effective_at);
-            let end = LogTime::from_millis(window.end.millis());
-            let late = &pool.rules(&window).late;
-            let amends = late.mode != LateMode::Next
-                && self.clock.since(end) <= late.allowed_ms
-                && !pool.is_before_rules(&window);
-            let placed = if !self.is_late(&pool, &window) {
-                self.add(&pool, window, None, &file, emit)
-            } else if amends {
-                self.add_late(&pool, window, &file, emit)
-            } else {
+            let window = self.window_of(&pool, file.effective_at);
+            let late = match pool.rules(&window).late.mode {
                 // The batches of that time may be forgotten.
-                self.add_next(&pool, window, &file, emit)
+                _ if self.is_too_late(&pool, &window) => LateMode::Next,
+                LateMode::Hold => LateMode::Amend,
+                late => late,
             };
+            let placed = self.place(&pool, window, late, &file, emit);
             let filled = placed.window();
             emit.say(FileReleased { by, file, placed });
             self.close_if_full(&pool, filled, emit);

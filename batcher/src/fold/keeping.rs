@@ -82,8 +82,15 @@ impl State {
     /// Arms the next look, where the pool does not keep everything for ever.
     pub(super) fn arm_erase(&mut self, pool: &Pool) {
         let shortest_ms = pool.policy.keep.and_then(|keep| keep.shortest_ms());
-        let Some(kept_ms) = shortest_ms.filter(|_| self.keeping.look_at.is_none()) else { return };
+        let Some(kept_ms) = shortest_ms else { return };
         let look_at = self.clock.plus((kept_ms / 10).clamp(LOOK_MS.0, LOOK_MS.1));
+        if let Some(armed) = self.keeping.look_at {
+            if armed <= look_at {
+                return;
+            }
+            // Other rules: less is kept than was when it was armed.
+            self.timers.remove(&(armed, Timer::Erase));
+        }
         self.timers.insert((look_at, Timer::Erase));
         self.keeping.look_at = Some(look_at);
     }
@@ -94,6 +101,7 @@ impl State {
         let keep = self.pool.as_ref().and_then(|pool| pool.policy.keep);
         let erased = keep.and_then(|keep| self.keeping.erase(&keep, self.clock));
         if let Some(erased) = erased {
+            self.held.erase(erased.inputs_before.unwrap_or_default());
             emit.say(erased);
         }
     }

@@ -34,6 +34,14 @@ impl State {
             }
         }
         emit.say(PoolResumed { by });
+        if let Some(pool) = self.pool.take() {
+            let open = self.open.keys().copied();
+            let groups = self.groups.iter().map(|(first, _)| self.window_of(&pool, first));
+            for window in open.chain(groups).collect::<Vec<_>>() {
+                self.close_if_full(&pool, window, emit);
+            }
+            self.pool = Some(pool);
+        }
     }
 
     /// Another life, unless it is over. A repeat is as good as the first.
@@ -56,12 +64,16 @@ impl State {
         if pool.life != PoolState::Archived {
             pool.life = PoolState::Archived;
             self.end_leases(emit);
+            self.name_those_of(&pool, |_| true, emit);
             match open_windows {
                 OpenWindows::Close => self.close_all(&pool, emit),
                 OpenWindows::Cancel => self.cancel_all(&pool, emit),
             }
-            self.timers.retain(|(_, timer)| !matches!(timer, Timer::Debounce(_) | Timer::Schedule));
+            self.timers.retain(|(_, timer)| {
+                !matches!(timer, Timer::Debounce(_) | Timer::Schedule | Timer::Group)
+            });
             self.schedule = None;
+            self.group_due = None;
         }
         self.pool = Some(pool);
         emit.say(PoolArchived { by, open_windows });

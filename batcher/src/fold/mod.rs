@@ -5,6 +5,8 @@
 
 mod emit;
 mod files;
+mod gather;
+mod groups;
 mod held;
 mod keeping;
 mod life;
@@ -32,6 +34,7 @@ use schemas::wire::Cause;
 use serde::{Deserialize, Serialize};
 
 use emit::Emit;
+use groups::Groups;
 use held::Held;
 use keeping::Keeping;
 use members::{Member, Token};
@@ -98,6 +101,12 @@ pub struct State {
     open: BTreeMap<Window, Part>,
     /// Windows that had closed, until no late file may come.
     past: BTreeMap<Window, Past>,
+    /// Files of pools that group by distance, until their group has a window.
+    groups: Groups,
+    /// When the passing of time next ends one.
+    group_due: Option<LogTime>,
+    /// No window of a group begins before: those that did are forgotten.
+    forgotten_until: EffectiveAt,
     batches: BTreeMap<BatchId, Batch>,
     /// The result of the greatest (window, part, revision).
     latest: Option<Latest>,

@@ -7,9 +7,7 @@
 
 use std::sync::Arc;
 
-use schemas::event::{
-    BatchFailed, BatchRequested, CloseReason, PoolState, RangeListed, RangeOpened, Refusal,
-};
+use schemas::event::{BatchRequested, CloseReason, PoolState, RangeListed, RangeOpened, Refusal};
 use schemas::id::BatchId;
 use schemas::time::{LogTime, Window, WindowKind};
 use schemas::topic::Offset;
@@ -23,6 +21,9 @@ use super::work::Batch;
 const RANGES_MAX: usize = 1_000;
 /// How long one is remembered.
 const REMEMBERED_MS: u64 = 31 * 86_400_000;
+
+/// What is said of one that is forgotten without a result.
+const FORGOTTEN: &str = "nobody worked on it before others were asked for";
 
 /// A range that was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,7 +98,7 @@ impl State {
             && !self.batches.get(&range.batch).is_some_and(Batch::is_busy)
         {
             self.ranges.pop_front();
-            self.forget_range(range.batch, emit);
+            self.forget_batch(range.batch, FORGOTTEN, emit);
         }
     }
 
@@ -109,17 +110,7 @@ impl State {
         let busy = |range: &Range| self.batches.get(&range.batch).is_some_and(Batch::is_busy);
         let idle = self.ranges.iter().position(|range| !busy(range));
         let Some(range) = idle.and_then(|idle| self.ranges.remove(idle)) else { return false };
-        self.forget_range(range.batch, emit);
+        self.forget_batch(range.batch, FORGOTTEN, emit);
         true
-    }
-
-    fn forget_range(&mut self, id: BatchId, emit: &mut Emit<'_>) {
-        let Some(batch) = self.batches.remove(&id) else { return };
-        self.claimable.remove(&(batch.turn, id));
-        if batch.revision > 0 && batch.lacks_result() && !batch.failed {
-            let (revision, attempts) = (batch.revision, batch.attempts);
-            let reason = Some("nobody worked on it before others were asked for".into());
-            emit.say(BatchFailed { batch: id, revision, attempts, reason });
-        }
     }
 }

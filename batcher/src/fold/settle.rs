@@ -1,8 +1,8 @@
 //! What the passing of time decides: windows that end, timers that fire, what is forgotten.
 
-use schemas::event::{BatchFailed, CloseReason, ExpiryReason, PoolState, Timer, TimerDue};
+use schemas::event::{CloseReason, ExpiryReason, PoolState, Timer, TimerDue};
 use schemas::id::BatchId;
-use schemas::time::{EffectiveAt, Window};
+use schemas::time::{EffectiveAt, Window, WindowKind};
 
 use super::emit::Emit;
 use super::work::Batch;
@@ -15,13 +15,16 @@ impl State {
         let in_force = pool.at(EffectiveAt::from_millis(self.clock.millis())).policy;
         self.watermark.advance(self.clock, &in_force.watermark, &in_force.close);
         if pool.life == PoolState::Open {
+            self.name_ended(&pool, emit);
             while let Some(window) = self.first_ended(&pool) {
                 self.end_window(&pool, window, emit);
             }
+            self.name_those_with_quorum(&pool, emit);
             while let Some(window) = self.first_with_quorum(&pool) {
                 self.close_part(&pool, window, CloseReason::Quorum, emit);
             }
             self.arm_ends(&pool);
+            self.arm_groups(&pool);
             self.arm_schedule(&pool);
         }
         self.arm_erase(&pool);
@@ -41,6 +44,7 @@ impl State {
         }
         match due.timer {
             Timer::WindowEnd(_) | Timer::MaxWait(_) => {}
+            Timer::Group => self.group_due = None,
             Timer::Schedule => self.close_scheduled(due.due, emit),
             // Until the pool is resumed: then it is armed again.
             Timer::Debounce(_) if self.life() == Some(PoolState::Paused) => {}
@@ -58,15 +62,12 @@ impl State {
             return false;
         }
         for id in ids() {
-            let Some(batch) = self.batches.remove(&id) else { continue };
-            self.claimable.remove(&(batch.turn, id));
-            if batch.lacks_result() && !batch.failed {
-                let (revision, attempts) = (batch.revision, batch.attempts);
-                let reason = Some("nobody worked on it while late files could come".into());
-                emit.say(BatchFailed { batch: id, revision, attempts, reason });
-            }
+            self.forget_batch(id, "nobody worked on it while late files could come", emit);
         }
         self.past.remove(&window);
+        if window.kind == WindowKind::Gap {
+            self.forgotten_until = self.forgotten_until.max(window.end);
+        }
         true
     }
 }

@@ -33,6 +33,13 @@ pub(super) struct Rules<'a> {
     until: Option<EffectiveAt>,
 }
 
+impl Rules<'_> {
+    /// From when on it holds, and up to when.
+    pub(super) fn span(&self) -> (EffectiveAt, Option<EffectiveAt>) {
+        (self.from, self.until)
+    }
+}
+
 impl Pool {
     /// The rules of files of this moment. Of files before all that is remembered: the oldest.
     pub(super) fn at(&self, at: EffectiveAt) -> Rules<'_> {
@@ -71,6 +78,11 @@ impl Pool {
         all.filter_map(|(number, policy)| Some((number, policy.close.schedule.as_ref()?)))
     }
 
+    /// From when on each version holds, oldest first.
+    pub(super) fn begins(&self) -> impl Iterator<Item = EffectiveAt> {
+        self.older.iter().map(|version| version.from).chain([self.from])
+    }
+
     /// Whether windows of several versions may be open.
     pub(super) fn has_older(&self) -> bool {
         !self.older.is_empty()
@@ -91,6 +103,14 @@ impl Pool {
             policy: self.policy.clone(),
             before,
         }
+    }
+
+    /// Where the window ends that this moment lies in; a group that has begun by then, at the most.
+    fn begun_until(&self, now: EffectiveAt) -> EffectiveAt {
+        let Rules { policy, until, .. } = self.at(now);
+        let Some(gap) = policy.windows.gap() else { return self.window_of(now).end };
+        let longest = now.plus(gap.max_span_ms).plus(1);
+        until.map_or(longest, |until| longest.min(until))
     }
 
     /// Makes this the newest version, for files from `from` on. One that never had a window of its
@@ -131,7 +151,7 @@ impl State {
     fn next_boundary(&self, pool: &Pool) -> EffectiveAt {
         let Some(assigned) = self.assigned_until else { return pool.from };
         let now = EffectiveAt::from_millis(self.clock.millis());
-        assigned.max(pool.window_of(now).end).max(pool.from)
+        assigned.max(pool.begun_until(now)).max(pool.from)
     }
 
     /// Forgets the versions whose windows have all closed and are too old for late files.
@@ -143,9 +163,11 @@ impl State {
             let wait_ms = close.grace_ms + close.max_wait_ms + held_back_ms;
             let age_ms = self.clock.since(LogTime::from_millis(end.millis()));
             let has = |window: Option<&Window>| window.is_some_and(|window| window.start < end);
+            let gathers = self.groups.from(EffectiveAt::default());
             if age_ms <= policy.late.allowed_ms.max(wait_ms)
                 || has(self.open.keys().next())
                 || has(self.past.keys().next())
+                || gathers.is_some_and(|(first, _)| first < end)
             {
                 return;
             }

@@ -9,8 +9,8 @@ use schemas::event::{
 };
 use schemas::file::FileRef;
 use schemas::id::{AccountId, BatchId};
-use schemas::policy::Schedule;
-use schemas::time::{EffectiveAt, LogTime, Window};
+use schemas::policy::{LateMode, Schedule};
+use schemas::time::{EffectiveAt, LogTime, Window, WindowKind};
 use serde::{Deserialize, Serialize};
 
 use super::emit::Emit;
@@ -59,6 +59,20 @@ impl Pool {
         window.end.plus(self.rules(window).close.grace_ms)
     }
 
+    /// Why a part with so much in it closes at once, if it does.
+    fn is_full(&self, window: &Window, files: u32, bytes: u64) -> Option<CloseReason> {
+        let close = &self.rules(window).close;
+        // A part that can hold no more closes while the pool is paused as well: all else waits.
+        let is_open = self.life != PoolState::Paused;
+        if is_open && close.count.is_some_and(|count| files >= count) {
+            Some(CloseReason::Count)
+        } else if is_open && close.bytes.is_some_and(|most| bytes >= most) {
+            Some(CloseReason::Bytes)
+        } else {
+            (files >= close.part_files_max).then_some(CloseReason::PartFull)
+        }
+    }
+
     /// The moment of the log's clock at which it closes whoever is missing.
     pub(super) fn longest(&self, window: &Window) -> LogTime {
         let bound = self.bound(window).millis();
@@ -70,6 +84,7 @@ impl State {
     /// Whether files for it are late: it had closed, or would have if it had ever had a file.
     pub(super) fn is_late(&self, pool: &Pool, window: &Window) -> bool {
         !self.open.contains_key(window)
+            && self.groups.of(window).is_none()
             && (self.past.contains_key(window)
                 || self.has_ended(pool, window)
                 || pool.is_before_rules(window))
@@ -82,16 +97,56 @@ impl State {
         reached >= window.end.plus(rules.close.grace_ms)
     }
 
-    /// Puts a file into the open part of a window: its own, or the next one where `falls_in`
-    /// names its own.
-    pub(super) fn add(
+    /// Whether files for it, were they late, are so late that its batches may be forgotten.
+    pub(super) fn is_too_late(&self, pool: &Pool, window: &Window) -> bool {
+        let end = LogTime::from_millis(window.end.millis());
+        let forgotten = window.kind == WindowKind::Gap && window.start < self.forgotten_until;
+        let allowed_ms = pool.rules(window).late.allowed_ms;
+        self.clock.since(end) > allowed_ms || pool.is_before_rules(window) || forgotten
+    }
+
+    /// Puts a file into its window, or where late ones go.
+    pub(super) fn place(
         &mut self,
         pool: &Pool,
         window: Window,
-        falls_in: Option<Window>,
+        late: LateMode,
         file: &Arc<FileRef>,
         emit: &mut Emit<'_>,
     ) -> Placement {
+        if !self.is_late(pool, &window) {
+            self.put(pool, window, (file.effective_at, None), file, emit)
+        } else if late == LateMode::Next {
+            self.add_next(pool, window, file, emit)
+        } else {
+            self.add_late(pool, window, file, emit)
+        }
+    }
+
+    /// Puts a file, grouped by `at`, into a window that takes files, or among those that gather.
+    fn put(
+        &mut self,
+        pool: &Pool,
+        window: Window,
+        (at, falls_in): (EffectiveAt, Option<Window>),
+        file: &Arc<FileRef>,
+        emit: &mut Emit<'_>,
+    ) -> Placement {
+        match pool.at(at).policy.windows.gap() {
+            Some(gap) if !self.open.contains_key(&window) => {
+                self.gather(pool, (at, falls_in), gap, file, emit)
+            }
+            _ => self.add(pool, window, falls_in, file, emit),
+        }
+    }
+
+    /// The part of a window that takes files; said where it was empty until now.
+    pub(super) fn open_part(
+        &mut self,
+        pool: &Pool,
+        window: Window,
+        emit: &mut Emit<'_>,
+    ) -> &mut Part {
         let (longest, latest) = (pool.longest(&window), pool.latest(&window));
         self.assigned_until = self.assigned_until.max(Some(window.end));
         let part = self.open.entry(window).or_insert_with(|| {
@@ -108,6 +163,20 @@ impl State {
                 policy_version: pool.at(window.start).version,
             });
         }
+        part
+    }
+
+    /// Puts a file into the open part of a window: its own, or the next one where `falls_in`
+    /// names its own.
+    pub(super) fn add(
+        &mut self,
+        pool: &Pool,
+        window: Window,
+        falls_in: Option<Window>,
+        file: &Arc<FileRef>,
+        emit: &mut Emit<'_>,
+    ) -> Placement {
+        let part = self.open_part(pool, window, emit);
         part.manifest.add(part.batch, Arc::clone(file), emit);
         part.clients.insert(file.client);
         Placement::Window {
@@ -133,11 +202,12 @@ impl State {
     ) -> Placement {
         let reached = self.watermark.at();
         let reached = reached.minus(pool.at(reached).policy.close.grace_ms);
-        let mut next = pool.window_of(reached);
+        let (mut at, mut next) = (reached, self.window_of(pool, reached));
         while self.is_late(pool, &next) && next.end > reached {
-            next = pool.window_of(next.end);
+            at = next.end;
+            next = self.window_of(pool, at);
         }
-        self.add(pool, next, Some(falls_in), file, emit)
+        self.put(pool, next, (at, Some(falls_in)), file, emit)
     }
 
     /// Gathers a late file for the next revision of its window's last part, or for a part of its
@@ -183,21 +253,17 @@ impl State {
 
     /// Closes the open part of a window if it has as many files or bytes as it may.
     pub(super) fn close_if_full(&mut self, pool: &Pool, window: Window, emit: &mut Emit<'_>) {
-        let Some(Part { manifest, .. }) = self.open.get(&window) else { return };
-        let (files, bytes) = (manifest.files, manifest.bytes);
-        let close = &pool.rules(&window).close;
-        if pool.life == PoolState::Paused {
-            // A part that can hold no more closes all the same: all else waits.
-            if files >= close.part_files_max {
-                self.close_part(pool, window, CloseReason::PartFull, emit);
-            }
-        } else if close.count.is_some_and(|count| files >= count) {
-            self.close_part(pool, window, CloseReason::Count, emit);
-        } else if close.bytes.is_some_and(|most| bytes >= most) {
-            self.close_part(pool, window, CloseReason::Bytes, emit);
-        } else if files >= close.part_files_max {
-            self.close_part(pool, window, CloseReason::PartFull, emit);
-        }
+        let (group, files, bytes) = match (self.open.get(&window), self.groups.of(&window)) {
+            (Some(Part { manifest, .. }), _) => (None, manifest.files, manifest.bytes),
+            (None, Some((first, group))) => (Some(first), group.count(), group.bytes),
+            (None, None) => return,
+        };
+        let Some(reason) = pool.is_full(&window, files, bytes) else { return };
+        let window = match group {
+            Some(first) => self.name_group(pool, first, emit).unwrap_or(window),
+            None => window,
+        };
+        self.close_part(pool, window, reason, emit);
     }
 
     pub(super) fn close_asked(&mut self, ask: &WindowCloseAsked, emit: &mut Emit<'_>) {
@@ -207,6 +273,7 @@ impl State {
             Some(PoolState::Open) | None => {}
         }
         let Some(pool) = self.pool.take() else { return emit.refuse(Refusal::NoPool) };
+        self.name_those_asked_for(&pool, ask, emit);
         let asked = |(window, part): (&Window, &Part)| {
             let meant = ask.at.is_none_or(|at| window.contains(at));
             (meant && part.manifest.files > 0).then_some(*window)
@@ -297,8 +364,10 @@ impl State {
             return;
         }
         let open = |version: u32| {
-            let mut filled = self.open.iter().filter(|(_, part)| part.manifest.files > 0);
-            filled.any(|(window, _)| pool.at(window.start).version == version)
+            let filled = self.open.iter().filter(|(_, part)| part.manifest.files > 0);
+            let filled = filled.map(|(window, _)| window.start);
+            let mut filled = filled.chain(self.groups.iter().map(|(first, _)| first));
+            filled.any(|at| pool.at(at).version == version)
         };
         let next = |(version, schedule): (u32, &Schedule)| {
             open(version).then(|| schedule.next(self.clock)).flatten()
@@ -325,6 +394,7 @@ impl State {
             (schedule.next(due.minus(1)) == Some(due)).then_some(version)
         };
         let versions: Vec<u32> = pool.schedules().filter_map(has).collect();
+        self.name_those_of(&pool, |version| versions.contains(&version), emit);
         let filled = |(window, part): (&Window, &Part)| {
             let meant = versions.contains(&pool.at(window.start).version);
             (meant && part.manifest.files > 0).then_some(*window)
@@ -339,8 +409,6 @@ impl State {
     /// The oldest closed window, once it is older than late files may be.
     pub(super) fn first_forgotten(&self, pool: &Pool) -> Option<(Window, u32)> {
         let (window, past) = self.past.first_key_value()?;
-        let end = LogTime::from_millis(window.end.millis());
-        (self.clock.since(end) > pool.rules(window).late.allowed_ms)
-            .then_some((*window, past.last_part))
+        self.is_too_late(pool, window).then_some((*window, past.last_part))
     }
 }

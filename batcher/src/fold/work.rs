@@ -308,6 +308,17 @@ impl State {
         emit.say(BatchRetried { batch: id, revision, by });
     }
 
+    /// Nobody can work on it any more; said where somebody could have, and did not.
+    pub(super) fn forget_batch(&mut self, id: BatchId, reason: &str, emit: &mut Emit<'_>) {
+        let Some(batch) = self.batches.remove(&id) else { return };
+        self.claimable.remove(&(batch.turn, id));
+        if batch.revision > 0 && batch.lacks_result() && !batch.failed {
+            let (revision, attempts) = (batch.revision, batch.attempts);
+            let reason = Some(reason.into());
+            emit.say(BatchFailed { batch: id, revision, attempts, reason });
+        }
+    }
+
     fn disarm(&mut self, id: BatchId, lease: &Lease) {
         self.timers.remove(&(lease.expires_at, Timer::Lease(id)));
         if let Some(due) = lease.confirm_by {

@@ -144,7 +144,7 @@ fn placed_notice(placed: &FilePlaced) -> (Audience, &'static str, Notice) {
             let notice = Notice::Held { upload, client, name, reason };
             (Audience::MemberAndStaff(client), "held", notice)
         }
-        Placement::Window { .. } => {
+        Placement::Window { .. } | Placement::Gathering { .. } => {
             let notice = Notice::Accepted { upload, name, placed: placed.placed.clone() };
             (Audience::Member(client), "accepted", notice)
         }

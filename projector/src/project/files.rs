@@ -4,7 +4,7 @@ use infra::row;
 use infra::table::Row as _;
 use infra::views::{View, Writes};
 use schemas::digest::Digest;
-use schemas::event::{Derived, FilePlaced, FileReleased, HeldReason, Placement};
+use schemas::event::{Derived, FilePlaced, FileReleased, FilesGrouped, HeldReason, Placement};
 use schemas::file::FileRef;
 use schemas::id::{AccountId, BatchId, UpdateId, UploadId};
 use schemas::name::{FileName, MediaType, ObjectKey, PoolName};
@@ -68,14 +68,30 @@ row! {
     }
 }
 
+row! {
+    /// The batch of a file whose placement did not say so: it was gathering, or was carried over.
+    UploadGroupedRow in "upload_grouped" (upload: UploadId) {
+        window_start: EffectiveAt,
+        window_end: EffectiveAt,
+        window_kind: Box<str>,
+        batch: BatchId,
+    }
+}
+
 /// What a history says of a held file that was discarded.
 pub(crate) const DISCARDED: &str = "discarded";
 
 /// The projection.
 pub(super) const PROJECTION: Projection = Projection {
-    view: View { name: "files", version: 3 },
+    view: View { name: "files", version: 4 },
     source: Source::Batches,
-    tables: &[UploadRow::TABLE, HistoryRow::TABLE, HistoryWeekRow::TABLE, UploadMovedRow::TABLE],
+    tables: &[
+        UploadRow::TABLE,
+        HistoryRow::TABLE,
+        HistoryWeekRow::TABLE,
+        UploadMovedRow::TABLE,
+        UploadGroupedRow::TABLE,
+    ],
     fold,
 };
 
@@ -88,6 +104,9 @@ fn fold(seen: &Seen<'_>, writes: &mut Writes) {
         Said::Derived(Derived::FileDiscarded(discarded)) => {
             return writes.upsert(moved_row(discarded.upload), seen.stamp_us);
         }
+        Said::Derived(Derived::FilesGrouped(grouped)) => {
+            return file_grouped(seen, grouped, writes);
+        }
         _ => return,
     };
     let FileRef { upload, client, .. } = *placed.file;
@@ -96,6 +115,20 @@ fn fold(seen: &Seen<'_>, writes: &mut Writes) {
     writes.upsert(UploadRow { upload, pool: pool(), client, at: seen.at }, seen.stamp_us);
     writes.upsert(history(seen, placed, week), seen.stamp_us);
     writes.upsert(HistoryWeekRow { pool: pool(), client, week }, seen.stamp_us);
+}
+
+fn file_grouped(seen: &Seen<'_>, grouped: &FilesGrouped, writes: &mut Writes) {
+    let Window { start, end, kind } = grouped.window;
+    for file in &grouped.files {
+        let row = UploadGroupedRow {
+            upload: file.upload,
+            window_start: start,
+            window_end: end,
+            window_kind: kind_text(kind).into(),
+            batch: grouped.batch,
+        };
+        writes.upsert(row, seen.stamp_us);
+    }
 }
 
 fn moved_row(upload: UploadId) -> UploadMovedRow {
@@ -114,13 +147,16 @@ fn moved_row(upload: UploadId) -> UploadMovedRow {
 fn released_row(released: &FileReleased) -> UploadMovedRow {
     let FileReleased { file, placed, .. } = released;
     let mut row = moved_row(file.upload);
-    if let Placement::Window { window, batch, revision, late, .. } = placed {
-        row.effective_at = Some(file.effective_at);
-        row.window_start = Some(window.start);
-        row.window_end = Some(window.end);
-        row.window_kind = Some(kind_text(window.kind).into());
-        (row.late, row.batch, row.revision) = (*late, Some(*batch), Some(*revision));
-    }
+    (row.late, row.batch, row.revision) = match placed {
+        Placement::Window { batch, revision, late, .. } => (*late, Some(*batch), Some(*revision)),
+        Placement::Gathering { late, .. } => (*late, None, None),
+        Placement::Held { .. } => return row,
+    };
+    let window = placed.window();
+    row.effective_at = Some(file.effective_at);
+    row.window_start = Some(window.start);
+    row.window_end = Some(window.end);
+    row.window_kind = Some(kind_text(window.kind).into());
     row
 }
 
@@ -138,6 +174,19 @@ impl HistoryRow {
         (self.late, self.batch, self.revision) = (row.late, row.batch, row.revision);
         self
     }
+
+    /// Whether it waits for the files near it, as far as its placement says.
+    pub(crate) fn gathers(&self) -> bool {
+        self.held.is_none() && self.batch.is_none()
+    }
+
+    /// As it is since it has its window.
+    pub(crate) fn grouped(mut self, row: UploadGroupedRow) -> Self {
+        (self.window_start, self.window_end) = (row.window_start, row.window_end);
+        self.window_kind = row.window_kind;
+        (self.batch, self.revision) = (Some(row.batch), Some(1));
+        self
+    }
 }
 
 fn history(seen: &Seen<'_>, placed: &FilePlaced, week: i64) -> HistoryRow {
@@ -146,6 +195,7 @@ fn history(seen: &Seen<'_>, placed: &FilePlaced, week: i64) -> HistoryRow {
         Placement::Window { window, batch, revision, late, .. } => {
             (window, *late, Some(*batch), Some(*revision), None)
         }
+        Placement::Gathering { window, late, .. } => (window, *late, None, None, None),
         Placement::Held { reason, window } => (window, false, None, None, Some(*reason)),
     };
     let Window { start, end, kind } = *window;

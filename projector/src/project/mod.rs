@@ -27,7 +27,7 @@ pub(crate) use deliveries::{SHARDS as DELIVERY_SHARDS, shard_of_member, state_nu
 pub use everyone::{ClientFileHourRow, ClientFileRow, PlacedFileRow, PlacedHourRow};
 pub(crate) use file::{file_of, time_source_of};
 pub(crate) use files::{DISCARDED, held_reason};
-pub use files::{HistoryRow, HistoryWeekRow, UploadMovedRow, UploadRow};
+pub use files::{HistoryRow, HistoryWeekRow, UploadGroupedRow, UploadMovedRow, UploadRow};
 pub use keeping::{ErasedRow, SentRow};
 pub(crate) use keeping::{day_of, everybody};
 pub(crate) use members::role_set;
@@ -36,7 +36,8 @@ pub(crate) use ranges::{HOUR_MS, PoolFileRow};
 pub(crate) use results::view_of;
 pub use results::{PoolResultRow, ResultBlockRow, ResultOrderRow, ResultRow, ResultWeekRow};
 pub use windows::{
-    BatchCancelledRow, PartClientRow, PartClosedRow, PartFilesRow, PartRow, PartWeekRow,
+    BatchCancelledRow, GatheringRow, PartClientRow, PartClosedRow, PartFilesRow, PartRow,
+    PartWeekRow,
 };
 pub(crate) use windows::{accounts, close_reason, window};
 pub use work::{BatchFailedRow, ClaimableRow, LeaseEndedRow, LeaseRow};

@@ -18,7 +18,7 @@ use super::{Projection, Said, Seen, Source};
 pub(crate) const HOUR_MS: i64 = 3_600_000;
 
 row! {
-    /// A file that was put into a window.
+    /// A file that was put into a window, or gathers for one.
     PoolFileRow in "pool_file"
         (pool: PoolName, hour: i64; effective_at: EffectiveAt = Asc, client: AccountId = Asc, upload: UploadId = Asc) {
         cause: Offset,
@@ -49,7 +49,7 @@ fn fold(seen: &Seen<'_>, writes: &mut Writes) {
         Said::Derived(Derived::FileReleased(said)) => (&said.file, &said.placed),
         _ => return,
     };
-    if matches!(placed, Placement::Window { .. }) {
+    if !matches!(placed, Placement::Held { .. }) {
         writes.upsert(row(seen, file), seen.stamp_us);
     }
 }

@@ -1,11 +1,11 @@
 //! Windows by part: what is in each, who has reported, how it closed.
 
 use infra::row;
-use infra::table::Row as _;
+use infra::table::{Field as _, Row as _};
 use infra::views::{View, Writes};
-use schemas::event::{CloseReason, Closed, Derived, Placement};
+use schemas::event::{CloseReason, Closed, Derived, FilesGrouped, GroupedFile, Placement};
 use schemas::file::FileRef;
-use schemas::id::{AccountId, BatchId};
+use schemas::id::{AccountId, BatchId, UploadId};
 use schemas::name::PoolName;
 use schemas::time::{EffectiveAt, LogTime, Window, WindowKind};
 
@@ -38,6 +38,15 @@ row! {
 }
 
 row! {
+    /// A file that waits for those near it.
+    GatheringRow in "gathering" (pool: PoolName; upload: UploadId = Asc) {
+        at: EffectiveAt,
+        client: AccountId,
+        size_bytes: u64,
+    }
+}
+
+row! {
     /// How a part closed.
     PartClosedRow in "part_closed" (batch: BatchId) {
         reason: Box<str>,
@@ -60,12 +69,13 @@ row! {
 
 /// The projection.
 pub(super) const PROJECTION: Projection = Projection {
-    view: View { name: "windows", version: 2 },
+    view: View { name: "windows", version: 3 },
     source: Source::Batches,
     tables: &[
         PartRow::TABLE,
         PartFilesRow::TABLE,
         PartClientRow::TABLE,
+        GatheringRow::TABLE,
         PartClosedRow::TABLE,
         BatchCancelledRow::TABLE,
         PartWeekRow::TABLE,
@@ -86,6 +96,7 @@ fn fold(seen: &Seen<'_>, writes: &mut Writes) {
         }
         Derived::FilePlaced(said) => file(seen, &said.file, &said.placed, writes),
         Derived::FileReleased(said) => file(seen, &said.file, &said.placed, writes),
+        Derived::FilesGrouped(said) => grouped(seen, said, writes),
         Derived::BatchReady(ready) if ready.closed.reason != CloseReason::Requested => {
             closed(seen, &ready.closed, writes);
         }
@@ -125,13 +136,30 @@ fn write(seen: &Seen<'_>, part: PartRow, writes: &mut Writes) {
 }
 
 fn file(seen: &Seen<'_>, file: &FileRef, placed: &Placement, writes: &mut Writes) {
-    let Placement::Window { batch, part_files, part_bytes, part_clients, .. } = *placed else {
-        return;
-    };
-    let (files, bytes, reported) = (part_files, part_bytes, part_clients);
-    writes.upsert(PartFilesRow { batch, files, bytes, reported }, seen.stamp_us);
     let client = file.client;
-    writes.upsert(PartClientRow { batch, client }, seen.stamp_us);
+    match *placed {
+        Placement::Window { batch, part_files, part_bytes, part_clients, .. } => {
+            let (files, bytes, reported) = (part_files, part_bytes, part_clients);
+            writes.upsert(PartFilesRow { batch, files, bytes, reported }, seen.stamp_us);
+            writes.upsert(PartClientRow { batch, client }, seen.stamp_us);
+        }
+        Placement::Gathering { at, .. } => {
+            let (pool, upload, size_bytes) = (seen.pool.clone(), file.upload, file.size_bytes);
+            writes.upsert(GatheringRow { pool, upload, at, client, size_bytes }, seen.stamp_us);
+        }
+        Placement::Held { .. } => {}
+    }
+}
+
+fn grouped(seen: &Seen<'_>, said: &FilesGrouped, writes: &mut Writes) {
+    let batch = said.batch;
+    let (files, bytes, reported) = (said.part_files, said.part_bytes, said.part_clients);
+    writes.upsert(PartFilesRow { batch, files, bytes, reported }, seen.stamp_us);
+    for GroupedFile { upload, client } in said.files.iter().copied() {
+        writes.upsert(PartClientRow { batch, client }, seen.stamp_us);
+        let key = [seen.pool.clone().cell(), upload.cell()];
+        writes.delete::<GatheringRow>(key, seen.stamp_us);
+    }
 }
 
 fn closed(seen: &Seen<'_>, closed: &Closed, writes: &mut Writes) {
@@ -159,6 +187,7 @@ pub(crate) fn kind_text(kind: WindowKind) -> &'static str {
         WindowKind::Grid => "grid",
         WindowKind::Tumbling => "tumbling",
         WindowKind::Days => "days",
+        WindowKind::Gap => "gap",
         WindowKind::Range => "range",
     }
 }
@@ -168,6 +197,7 @@ pub(crate) fn window(start: EffectiveAt, end: EffectiveAt, kind: &str) -> Window
     let kind = match kind {
         "tumbling" => WindowKind::Tumbling,
         "days" => WindowKind::Days,
+        "gap" => WindowKind::Gap,
         "range" => WindowKind::Range,
         _ => WindowKind::Grid,
     };

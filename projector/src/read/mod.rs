@@ -4,10 +4,12 @@ mod archive;
 mod audit;
 mod batches;
 mod clients;
+mod closing;
 mod content;
 mod deliveries;
 mod erased;
 mod everyone;
+mod gathering;
 mod inputs;
 mod pools;
 mod results;
@@ -34,6 +36,7 @@ use schemas::name::PoolName;
 use schemas::problem::Code;
 use schemas::role::{Role, RoleSet};
 use schemas::route::{self, Route};
+use schemas::time::LogTime;
 use schemas::topic::Offset;
 use serde::Deserialize;
 
@@ -70,6 +73,13 @@ pub struct Reading {
     pub hub: Arc<Hub>,
     /// What sweeping works with.
     pub sweep: SweepDeps,
+}
+
+impl Reading {
+    /// The moment by our clock: near the log's, for what is shown and decides nothing.
+    pub(crate) fn now(&self) -> LogTime {
+        LogTime::from_millis(self.sweep.clock.now().millis())
+    }
 }
 
 impl FromRef<Reading> for Access {

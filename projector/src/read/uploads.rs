@@ -24,8 +24,8 @@ use super::{Paging, Reading};
 use crate::cursor::Cursor;
 use crate::holding;
 use crate::project::{
-    BatchCancelledRow, BatchRow, DISCARDED, HistoryRow, HistoryWeekRow, UploadMovedRow, UploadRow,
-    held_reason, week_of, window,
+    BatchCancelledRow, BatchRow, DISCARDED, HistoryRow, HistoryWeekRow, UploadGroupedRow,
+    UploadMovedRow, UploadRow, held_reason, week_of, window,
 };
 
 pub(super) async fn read(
@@ -212,16 +212,21 @@ pub(crate) async fn upload_of(
     }
 }
 
-/// A row of history as it is now: what was held may have been released or discarded.
+/// A row of history as it is now: what was held may have been released or discarded, what
+/// gathered may have its window.
 async fn now(tables: &crate::Tables, row: HistoryRow) -> infra::views::Result<HistoryRow> {
-    if row.held.is_none() {
-        return Ok(row);
+    let mut row = row;
+    if row.held.is_some()
+        && let Some(moved) = tables.one::<UploadMovedRow>([row.upload.cell()]).await?
+    {
+        row = row.moved(moved);
     }
-    let moved = tables.one::<UploadMovedRow>([row.upload.cell()]).await?;
-    Ok(match moved {
-        Some(moved) => row.moved(moved),
-        None => row,
-    })
+    if row.gathers()
+        && let Some(grouped) = tables.one::<UploadGroupedRow>([row.upload.cell()]).await?
+    {
+        row = row.grouped(grouped);
+    }
+    Ok(row)
 }
 
 /// How far a batch has got.
@@ -234,6 +239,7 @@ struct Out {
 }
 
 fn view(row: HistoryRow, out: &HashMap<BatchId, Out>) -> UploadView {
+    let gathers = row.gathers();
     let held_because = row.held.as_deref().and_then(held_reason);
     let batch = row.batch.and_then(|batch| out.get(&batch)).copied();
     let is_out = batch.map(|batch| batch.revision) >= row.revision;
@@ -243,6 +249,7 @@ fn view(row: HistoryRow, out: &HashMap<BatchId, Out>) -> UploadView {
         None if row.held.as_deref() == Some(DISCARDED) => UploadState::Discarded,
         Some(HeldReason::TooFarAhead) => UploadState::Quarantined,
         Some(_) => UploadState::Held,
+        None if gathers => UploadState::Gathering,
         None if is_cancelled => UploadState::Cancelled,
         None if is_out => UploadState::Batched,
         None => UploadState::Accepted,

@@ -11,11 +11,11 @@ use schemas::api::{Page, WindowState, WindowView};
 use schemas::event::{MISSING_NAMED_MAX, PolicyCopied};
 use schemas::id::{AccountId, BatchId};
 use schemas::name::PoolName;
-use schemas::policy::{Minimum, Policy, Quorum, QuorumOf};
 use schemas::role::Role;
 use schemas::route;
+use schemas::time::LogTime;
 
-use super::{Paging, Reading};
+use super::{Paging, Reading, closing, gathering};
 use crate::project::{
     BatchCancelledRow, PartClientRow, PartClosedRow, PartFilesRow, PartRow, PartWeekRow, accounts,
     close_reason, window,
@@ -39,11 +39,16 @@ pub(super) async fn list(
         reading.tables.some::<PartWeekRow>([pool.clone().cell()], None, 10_000).await?;
     let weeks: Vec<i64> = weeks.into_iter().map(|row| row.week).collect();
     let key = |week: i64| vec![pool.clone().cell(), week.cell()];
-    let listed =
-        reading.tables.listed::<PartRow>(&weeks, key, paging.cursor::<PartRow>()?, limit).await?;
+    let cursor = paging.cursor::<PartRow>()?;
+    let is_first = cursor.is_none();
+    let listed = reading.tables.listed::<PartRow>(&weeks, key, cursor, limit).await?;
+    let contributors = Contributors::of(&reading, &pool);
     let mut items = Vec::with_capacity(listed.rows.len());
+    if let Some(policy) = policy.as_deref().filter(|_| is_first) {
+        items.extend(gathering::groups(&reading, &pool, policy, &contributors).await?);
+    }
     for row in listed.rows {
-        items.push(view(&reading, &pool, policy.as_deref(), row).await?);
+        items.push(view(&reading, policy.as_deref(), &contributors, row).await?);
     }
     let next_cursor = listed.next.map(|cursor| cursor.to_string());
     Ok(here.lists(Page { items, next_cursor }))
@@ -51,8 +56,8 @@ pub(super) async fn list(
 
 async fn view(
     reading: &Reading,
-    pool: &PoolName,
     policy: Option<&PolicyCopied>,
+    contributors: &Contributors,
     row: PartRow,
 ) -> Result<WindowView, Refused> {
     let batch = row.batch;
@@ -62,7 +67,7 @@ async fn view(
     let mut view = WindowView {
         window: window(row.window_start, row.window_end, &row.window_kind),
         part: row.number,
-        batch,
+        batch: Some(batch),
         policy_version: row.policy_version,
         state: WindowState::Open,
         files: files.files,
@@ -74,6 +79,7 @@ async fn view(
         closes_at_latest: row.closes_at_latest,
         closed_because: None,
         closes_when: None,
+        closes_next: None,
     };
     if let Some(closed) = closed {
         view.state = WindowState::Closed;
@@ -86,74 +92,59 @@ async fn view(
         view.state = WindowState::Cancelled;
         (view.closes_at, view.closes_at_latest) = (None, None);
     } else {
-        let missing = missing(reading, pool, batch).await?;
-        view.missing_count = u32::try_from(missing.len()).unwrap_or(u32::MAX);
-        view.missing = missing.into_iter().take(MISSING_NAMED_MAX).collect();
-        view.closes_when =
-            policy.map(|policy| closes_when(policy.grouping(view.window.start).0, &view));
+        let clients = clients(reading, batch).await?;
+        (view.missing, view.missing_count) = contributors.without(&clients);
+        if let Some(policy) = policy {
+            explain(&mut view, policy, contributors, reading.now());
+        }
     }
     Ok(view)
 }
 
-/// The contributors without a file in a part.
-async fn missing(
-    reading: &Reading,
-    pool: &PoolName,
-    batch: BatchId,
-) -> Result<BTreeSet<AccountId>, Refused> {
-    let all = reading.access.directory().members(pool, None, usize::MAX);
-    let contributes = |member: &Member| {
-        let waited_for = member.roles.has(Role::Contributor) && !member.suspended;
-        waited_for.then_some(member.account)
-    };
-    let mut missing: BTreeSet<AccountId> = all.iter().filter_map(contributes).collect();
+/// Says what closes a part that is open, and what comes next.
+pub(super) fn explain(
+    view: &mut WindowView,
+    policy: &PolicyCopied,
+    contributors: &Contributors,
+    now: LogTime,
+) {
+    let rules = policy.grouping(view.window.start).0;
+    view.closes_when = Some(closing::closes_when(rules, view, contributors.0.len(), now));
+    view.closes_next = closing::closes_next(rules, view, now);
+}
+
+/// The contributors of a pool that are waited for.
+pub(super) struct Contributors(BTreeSet<AccountId>);
+
+impl Contributors {
+    fn of(reading: &Reading, pool: &PoolName) -> Self {
+        let all = reading.access.directory().members(pool, None, usize::MAX);
+        let contributes = |member: &Member| {
+            let waited_for = member.roles.has(Role::Contributor) && !member.suspended;
+            waited_for.then_some(member.account)
+        };
+        Self(all.iter().filter_map(contributes).collect())
+    }
+
+    /// Those that are none of these: the first by id, and how many there are.
+    pub(super) fn without(&self, clients: &BTreeSet<AccountId>) -> (Vec<AccountId>, u32) {
+        let missing = || self.0.difference(clients);
+        let count = u32::try_from(missing().count()).unwrap_or(u32::MAX);
+        (missing().take(MISSING_NAMED_MAX).copied().collect(), count)
+    }
+}
+
+/// The clients with a file in a part.
+async fn clients(reading: &Reading, batch: BatchId) -> Result<BTreeSet<AccountId>, Refused> {
+    let mut clients = BTreeSet::new();
     let mut after: Option<Vec<Cell>> = None;
     loop {
         let key = [batch.cell()];
         let (rows, more) = reading.tables.some::<PartClientRow>(key, after, CLIENTS_PAGE).await?;
-        for row in &rows {
-            missing.remove(&row.client);
-        }
+        clients.extend(rows.iter().map(|row| row.client));
         after = rows.last().map(|row| vec![row.client.cell()]);
         if !more || after.is_none() {
-            return Ok(missing);
+            return Ok(clients);
         }
-    }
-}
-
-/// What closes an open window, in a sentence.
-fn closes_when(policy: &Policy, view: &WindowView) -> String {
-    let mut whens = Vec::new();
-    if let Some(at) = view.closes_at {
-        let share = f64::from(policy.watermark.quantile_permille) / 10.0;
-        whens.push(format!("{share} % of the active contributors have passed {at}"));
-    }
-    if let Some(count) = policy.close.count {
-        whens.push(format!("it has {count} files ({} now)", view.files));
-    }
-    if let Some(bytes) = policy.close.bytes {
-        whens.push(format!("it has {bytes} bytes ({} now)", view.bytes));
-    }
-    if let Some(Quorum { permille, of }) = policy.close.quorum {
-        let share = f64::from(permille) / 10.0;
-        let whom = match of {
-            QuorumOf::Active => "active contributors",
-            QuorumOf::Expected => "contributors",
-        };
-        whens.push(format!("{share} % of the {whom} have a file in it ({} now)", view.reported));
-    }
-    if let Some(schedule) = &policy.close.schedule {
-        whens.push(format!("the schedule {} says so ({})", schedule.cron, schedule.zone.name));
-    }
-    if let Some(latest) = view.closes_at_latest {
-        whens.push(format!("it is {latest}, whoever is missing"));
-    }
-    whens.push("an admin or the external server asks".to_owned());
-    let when = format!("when {}", whens.join(", or "));
-    match policy.close.minimum {
-        Some(Minimum { files, clients, .. }) => {
-            format!("{when}; with fewer than {files} files or {clients} clients it is held back")
-        }
-        None => when,
     }
 }

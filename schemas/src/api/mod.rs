@@ -24,7 +24,8 @@ pub use batch::{
 pub use notice::{Notice, Noticed};
 pub use pool::{
     AddMember, ArchivePool, CloseWindow, CreatePool, GiveAway, Held, IssueToken, IssuedToken, Join,
-    JoinDevice, JoinedDevice, MemberView, PolicyView, PoolView, TokenView, WindowState, WindowView,
+    JoinDevice, JoinedDevice, MemberView, NextClose, PolicyView, PoolView, TokenView, WindowState,
+    WindowView,
 };
 pub use query::{
     ArchiveQuery, DeliveriesQuery, EarlierQuery, ManifestQuery, OfferQuery, OnInvalid, PageQuery,

@@ -254,6 +254,8 @@ pub struct CloseWindow {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum WindowState {
+    /// A group of files near each other that has no window yet: others may join it.
+    Gathering,
     /// It does.
     Open,
     /// It is a batch.
@@ -269,8 +271,9 @@ pub struct WindowView {
     pub window: Window,
     /// Counted from 1.
     pub part: u32,
-    /// The batch it is, or will be.
-    pub batch: BatchId,
+    /// The batch it is, or will be; none while its files gather.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<BatchId>,
     /// The version of the policy whose rules it has.
     #[serde(default = "one")]
     pub policy_version: u32,
@@ -298,4 +301,16 @@ pub struct WindowView {
     /// While open: what closes it, in a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closes_when: Option<String>,
+    /// While open: the next moment at which it closes, if nothing closes it before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closes_next: Option<NextClose>,
+}
+
+/// A moment at which an open part closes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NextClose {
+    /// When, by the log's clock.
+    pub at: LogTime,
+    /// Why it will: with `window-end` only if the clients have come so far by then.
+    pub because: CloseReason,
 }

@@ -108,6 +108,8 @@ pub struct UpdateReceipt {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum UploadState {
+    /// It waits for the files near it, in a pool that groups files by distance.
+    Gathering,
     /// In an open part of a window, or gathered with other late files for the next revision.
     Accepted,
     /// In a batch.

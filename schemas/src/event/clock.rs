@@ -26,6 +26,9 @@ pub enum Timer {
     Lease(BatchId),
     /// Bytes have been kept for long enough.
     Erase,
+    /// The oldest group of files that gather has its end and its grace behind it, by the log's
+    /// clock, or has waited as long as it may.
+    Group,
 }
 
 /// A timer of the fold is due. It acts only if that timer is armed for that moment and this

@@ -41,7 +41,8 @@ pub use upload::{
 };
 pub use window::{
     BatchAmended, BatchCancelled, BatchFailed, BatchReady, BatchRequested, CloseReason, Closed,
-    MISSING_NAMED_MAX, ManifestPage, RangeListed, RangeOpened, WindowCloseAsked, WindowOpened,
+    FilesGrouped, GROUPED_FILES_MAX, GroupedFile, MISSING_NAMED_MAX, ManifestPage, RangeListed,
+    RangeOpened, WindowCloseAsked, WindowOpened,
 };
 pub use work::{
     BatchLeased, BatchRetried, BatchRetryRequested, ClaimRefusal, ClaimRefused, ClaimRequested,
@@ -170,6 +171,7 @@ topic_bodies! {
         ContentErased = "sluice.content.erased.v1",
         UploadRefused = "sluice.upload.refused.v1",
         UploadRepeated = "sluice.upload.repeated.v1",
+        FilesGrouped = "sluice.file.grouped.v1",
         WindowOpened = "sluice.window.opened.v1",
         RangeOpened = "sluice.range.opened.v1",
         ManifestPage = "sluice.manifest.page.v1",
@@ -263,6 +265,7 @@ impl Derived {
             Self::FileDiscarded(body) => body.upload.to_string(),
             Self::UploadRefused(body) => body.upload.to_string(),
             Self::UploadRepeated(body) => body.upload.to_string(),
+            Self::FilesGrouped(body) => body.batch.to_string(),
             Self::WindowOpened(body) => body.batch.to_string(),
             Self::RangeOpened(body) => body.batch.to_string(),
             Self::ManifestPage(body) => body.batch.to_string(),
@@ -325,6 +328,7 @@ impl Derived {
             | Self::ResultPublished(_)
             | Self::ResultRefused(_) => true,
             Self::WindowOpened(_)
+            | Self::FilesGrouped(_)
             | Self::ManifestPage(_)
             | Self::BatchAmended(_)
             | Self::BatchCancelled(_)

@@ -98,6 +98,25 @@ pub enum Placement {
         /// Clients with a file in the part.
         part_clients: u32,
     },
+    /// It waits for the files near it, in a pool that groups files by distance: `file.grouped`
+    /// says into which batch it goes.
+    Gathering {
+        /// The window its group would have if no other file came.
+        window: Window,
+        /// The time it is grouped by: its own, or a later one where it is late.
+        at: EffectiveAt,
+        /// Whether the window it falls in had closed.
+        late: bool,
+        /// That window, where the pool puts late files into the next.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        falls_in: Option<Window>,
+        /// Files in the group so far, this one counted.
+        group_files: u32,
+        /// Their bytes.
+        group_bytes: u64,
+        /// Clients with a file in the group.
+        group_clients: u32,
+    },
     /// Held for an admin to release or discard.
     Held {
         /// Why.
@@ -111,7 +130,9 @@ impl Placement {
     /// The window it is in, or would be.
     pub fn window(&self) -> Window {
         match self {
-            Self::Window { window, .. } | Self::Held { window, .. } => *window,
+            Self::Window { window, .. }
+            | Self::Gathering { window, .. }
+            | Self::Held { window, .. } => *window,
         }
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::file::FileRef;
-use crate::id::{AccountId, BatchId, RequestId};
+use crate::id::{AccountId, BatchId, RequestId, UploadId};
 use crate::time::{EffectiveAt, LogTime, Window};
 use crate::topic::Offset;
 
@@ -92,6 +92,41 @@ pub struct WindowOpened {
 
 fn first() -> u32 {
     1
+}
+
+/// Most files that one record says to be grouped.
+pub const GROUPED_FILES_MAX: usize = 5_000;
+
+/// Files have their window now: they were gathering, or their own window did not have what the
+/// pool asks for, and they are carried over. Their `file.placed` did not say so.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FilesGrouped {
+    /// The window.
+    pub window: Window,
+    /// The part, counted from 1.
+    pub part: u32,
+    /// The batch it will be, with them in its first revision.
+    pub batch: BatchId,
+    /// The batch that they would have been; none where they were gathering.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carried_from: Option<BatchId>,
+    /// The files; at most 5,000, the others in further records.
+    pub files: Vec<GroupedFile>,
+    /// Files in the part then, all of these counted.
+    pub part_files: u32,
+    /// Their bytes.
+    pub part_bytes: u64,
+    /// Clients with a file in the part.
+    pub part_clients: u32,
+}
+
+/// A file that has its window now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct GroupedFile {
+    /// The file.
+    pub upload: UploadId,
+    /// Its sender.
+    pub client: AccountId,
 }
 
 /// Some files of a batch: added by the revision whose `batch.ready` or `.amended` follows.

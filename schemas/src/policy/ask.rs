@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Close, Files, Late, LateMode, Minimum, OnJoin, Policy, Quorum, QuorumOf, Schedule, SkewMode,
-    Times, Watermark, Windows, Work, Zone,
+    Close, Files, Gap, Late, LateMode, Minimum, OnJoin, Policy, Quorum, QuorumOf, Schedule,
+    SkewMode, Times, Watermark, Windows, Work, Zone,
 };
 use crate::limit::Limits;
 use crate::name::MediaType;
@@ -108,6 +108,13 @@ pub enum WindowsAsk {
         /// A name of the IANA tz database, such as `Europe/Berlin`. Default: UTC.
         zone: Option<Box<str>>,
     },
+    /// By distance.
+    Gap {
+        /// Most time from one file of a group to the next, at most `max_span_ms`. Must be given.
+        gap_ms: Option<u64>,
+        /// Most time from the first file of a group to its last. Must be given.
+        max_span_ms: Option<u64>,
+    },
 }
 
 /// One field that cannot be so.
@@ -150,7 +157,10 @@ impl PolicyAsk {
         let windows = checks.windows(self.windows.as_ref(), update_every_ms);
         let (shortest, longest) = (limits.period_ms_min, limits.period_ms_max);
         checks.within("/update_every_ms", update_every_ms, shortest, longest);
-        let period = checks.within("/windows/period_ms", windows.period_ms(), shortest, longest);
+        let period = match windows {
+            Windows::Gap(gap) => checks.gap(gap, (shortest, longest)),
+            _ => checks.within("/windows/period_ms", windows.period_ms(), shortest, longest),
+        };
         let lease_ms = checks.within("/lease_ms", self.lease_ms.unwrap_or(600_000), 1_000, DAY_MS);
         let (quota, keep) = checks.keeping(&self, limits);
         let policy = Policy {
@@ -219,7 +229,31 @@ impl Checks {
             Some(WindowsAsk::Days { zone }) => {
                 Windows::Days { zone: self.zone("/windows/zone", zone.as_deref()) }
             }
+            Some(WindowsAsk::Gap { gap_ms, max_span_ms }) => Windows::Gap(Gap {
+                gap_ms: self.given("/windows/gap_ms", *gap_ms),
+                max_span_ms: self.given("/windows/max_span_ms", *max_span_ms),
+            }),
         }
+    }
+
+    /// What has no default. What is left out is no further fault.
+    fn given(&mut self, pointer: &'static str, value: Option<u64>) -> u64 {
+        value.unwrap_or_else(|| {
+            self.0.push(Fault { pointer, detail: "must be given where the kind is gap".into() });
+            0
+        })
+    }
+
+    /// Checks what was given; gives the longest span, or the nearest that may be.
+    fn gap(&mut self, gap: Gap, (shortest, longest): (u64, u64)) -> u64 {
+        let told = |checks: &Self, pointer| checks.0.iter().any(|fault| fault.pointer == pointer);
+        if !told(self, "/windows/max_span_ms") {
+            self.within("/windows/max_span_ms", gap.max_span_ms, shortest, longest);
+            if !told(self, "/windows/gap_ms") {
+                self.within("/windows/gap_ms", gap.gap_ms, 1, gap.max_span_ms);
+            }
+        }
+        gap.max_span_ms.clamp(shortest, longest)
     }
 
     fn close(&mut self, ask: &PolicyAsk, period: u64) -> Close {
@@ -302,6 +336,24 @@ mod tests {
         assert_eq!(policy.windows, Windows::Grid { period_ms: 60_000 });
         assert_eq!((policy.close.grace_ms, policy.close.max_wait_ms), (12_000, 72_000));
         assert_eq!(policy.watermark.disorder_ms, 6_000);
+    }
+
+    #[test]
+    fn a_gap_and_its_longest_span_must_be_given_and_fit_each_other() {
+        let check = |windows: &str, expected: &[&str]| {
+            let ask = format!(r#"{{"windows":{windows}}}"#);
+            let ask: PolicyAsk = serde_json::from_str(&ask).unwrap();
+            let faults = ask.resolve(&Limits::default()).err().unwrap_or_default();
+            let pointers: Vec<_> = faults.iter().map(|fault| fault.pointer).collect();
+            assert_eq!(pointers, expected, "{windows}");
+        };
+        let both = ["/windows/gap_ms", "/windows/max_span_ms"];
+        check(r#"{"kind":"gap","gap_ms":30000,"max_span_ms":600000}"#, &[]);
+        check(r#"{"kind":"gap"}"#, &both);
+        check(r#"{"kind":"gap","gap_ms":30000}"#, &both[1..]);
+        check(r#"{"kind":"gap","gap_ms":0,"max_span_ms":600000}"#, &both[..1]);
+        check(r#"{"kind":"gap","gap_ms":600001,"max_span_ms":600000}"#, &both[..1]);
+        check(r#"{"kind":"gap","gap_ms":1,"max_span_ms":1}"#, &both[1..]);
     }
 
     #[test]

@@ -11,11 +11,13 @@ use crate::name::MediaType;
 use crate::time::{EffectiveAt, Window, WindowKind};
 
 mod ask;
+mod gap;
 mod keeping;
 mod schedule;
 mod zone;
 
 pub use ask::{Fault, PolicyAsk, WindowsAsk};
+pub use gap::Gap;
 pub use keeping::{Keep, Quota};
 pub use schedule::Schedule;
 pub use zone::Zone;
@@ -41,6 +43,8 @@ pub enum Windows {
         /// Whose days.
         zone: Zone,
     },
+    /// By distance: a group goes on as long as each file is near the one before it.
+    Gap(Gap),
 }
 
 /// How far event time has got, judged from the clients (docs/architecture.md, "Watermark").
@@ -219,15 +223,21 @@ pub struct Policy {
 }
 
 impl Windows {
-    /// The period.
+    /// How groups are cut, where they are cut by distance.
+    pub fn gap(&self) -> Option<Gap> {
+        if let Self::Gap(gap) = self { Some(*gap) } else { None }
+    }
+
+    /// The period; of groups the longest span.
     pub fn period_ms(&self) -> u64 {
         match self {
             Self::Grid { period_ms } | Self::Tumbling { period_ms, .. } => *period_ms,
             Self::Days { .. } => 86_400_000,
+            Self::Gap(gap) => gap.max_span_ms,
         }
     }
 
-    /// The window that `at` falls into.
+    /// The window that `at` falls into; of groups the one that a file would be alone in.
     pub fn of(&self, at: EffectiveAt) -> Window {
         let (kind, period_ms, origin_ms) = match self {
             Self::Grid { period_ms } => {
@@ -241,6 +251,7 @@ impl Windows {
                 let [start, end] = [start, end].map(EffectiveAt::from_millis);
                 return Window { start, end, kind: WindowKind::Days };
             }
+            Self::Gap(gap) => return gap.window(at, at),
         };
         let period = i64::try_from(period_ms).unwrap_or(i64::MAX).max(1);
         let start = at.millis() - (at.millis() - origin_ms).rem_euclid(period);

@@ -145,7 +145,7 @@ fn batches(dump: &Dump, verdict: &mut Verdict) {
             }
             // Its batch may never have been out.
             UploadState::Cancelled => place.is_none() || place == view.batch,
-            UploadState::Accepted => false,
+            UploadState::Accepted | UploadState::Gathering => false,
         };
         if !right {
             let (upload, state) = (view.upload, view.state);

@@ -1,9 +1,11 @@
 //! What is counted for quotas, and what has been kept for long enough.
 
-use schemas::event::{ContentErased, Derived, Sent, Timer, TimerDue};
+use schemas::event::{ContentErased, Derived, PolicyChangeRequested, Sent, Timer, TimerDue};
+use schemas::id::AccountId;
+use schemas::policy::LateMode;
 use schemas::time::LogTime;
 
-use super::{BASE, Telling, policy};
+use super::{BASE, OWNER, Telling, policy};
 
 fn sent(pool: &Telling) -> Vec<Option<Sent>> {
     let placed = |output: &super::Output| match &output.body {
@@ -75,4 +77,31 @@ fn what_was_kept_for_long_enough_is_erased_by_the_logs_clock() {
     pool.say(TimerDue { timer: Timer::Erase, due });
     pool.say(TimerDue { timer: Timer::Erase, due });
     assert_eq!(erased(&pool), [60_000, 120_000, 180_000].map(expected));
+}
+
+#[test]
+fn what_is_to_be_kept_for_less_is_looked_at_soon() {
+    let keep = |kept_ms: u64| policy(move |ask| ask.keep_inputs_ms = Some(kept_ms));
+    let mut pool = Telling::new(1, keep(2_592_000_000));
+    pool.at(1_000);
+    let (by, policy) = (AccountId::from_bits(OWNER), Box::new(keep(600_000)));
+    pool.say(PolicyChangeRequested { by, if_version: None, policy });
+    assert_eq!(pool.look(), 61_000, "not a day later");
+}
+
+#[test]
+fn a_held_file_that_is_erased_cannot_be_released() {
+    let keep = |ask: &mut schemas::policy::PolicyAsk| {
+        (ask.late, ask.keep_inputs_ms) = (Some(LateMode::Hold), Some(600_000));
+    };
+    let mut pool = Telling::new(1, policy(keep));
+    pool.at(300_000);
+    assert_eq!(pool.file(1, 1, 1_000), ["file 1 held: late"]);
+    pool.at(301_000);
+    pool.file(2, 1, 2_000);
+    while pool.look() <= 901_000 {}
+    assert_eq!(pool.release((1, 1, 1_000), None), ["refused: NotHeld"]);
+    assert_eq!(pool.release((2, 1, 2_000), None), ["refused: NotHeld"]);
+    pool.file(3, 1, 3_000);
+    assert_eq!(pool.release((3, 1, 3_000), None)[0], "released 3 in 0.1 r1 late");
 }

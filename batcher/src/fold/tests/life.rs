@@ -7,11 +7,11 @@ use schemas::policy::LateMode;
 use super::{OWNER, Telling, policy};
 
 impl Telling {
-    fn pause(&mut self) -> Vec<String> {
+    pub(super) fn pause(&mut self) -> Vec<String> {
         self.say(PoolPauseRequested { by: AccountId::from_bits(OWNER) })
     }
 
-    fn resume(&mut self) -> Vec<String> {
+    pub(super) fn resume(&mut self) -> Vec<String> {
         self.say(PoolResumeRequested { by: AccountId::from_bits(OWNER) })
     }
 
@@ -32,11 +32,23 @@ fn a_paused_pool_takes_files_and_closes_nothing() {
     pool.at(300_000);
     assert_eq!(pool.file(3, 1, 300_000), ["opened 5.1", "file 3 in 5.1 r1"]);
     let said = pool.resume();
-    let expected = ["resumed", "page 1 of 0.1: 1,2", "ready 0.1 r1 files 2 because window-end"];
-    assert_eq!(said, expected, "its end came meanwhile");
+    let expected = ["resumed", "page 1 of 0.1: 1,2", "ready 0.1 r1 files 2 because count"];
+    assert_eq!(said, expected, "it was full before its end came");
     assert_eq!(pool.resume(), ["resumed"], "a repeat");
     let said = pool.file(4, 1, 301_000);
     assert_eq!(said.last().unwrap(), "ready 5.1 r1 files 2 because count");
+}
+
+#[test]
+fn a_part_that_was_full_while_paused_closes_when_resumed() {
+    let mut pool = Telling::new(1, policy(|ask| ask.count = Some(2)));
+    pool.at(1_000);
+    pool.pause();
+    pool.file(1, 1, 1_000);
+    pool.file(2, 1, 2_000);
+    pool.file(3, 1, 61_000);
+    let expected = ["resumed", "page 1 of 0.1: 1,2", "ready 0.1 r1 files 2 because count"];
+    assert_eq!(pool.resume(), expected);
 }
 
 #[test]

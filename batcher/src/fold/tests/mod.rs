@@ -1,10 +1,12 @@
 //! The fold, told what to fold and asked what follows, in short words.
 
+mod gap;
 mod held;
 mod keeping;
 mod late;
 mod life;
 mod members;
+mod orders;
 mod range;
 mod replay;
 mod tale;
@@ -264,6 +266,11 @@ fn place(placed: &Placement) -> String {
                 falls_in.map_or(String::new(), |window| format!(" from {}", minute(&window)));
             format!("in {} r{revision}{late}{from}", name(*batch))
         }
+        Placement::Gathering { group_files, late, falls_in, .. } => {
+            let late = if *late { " late" } else { "" };
+            let from = if falls_in.is_some() { " from its window" } else { "" };
+            format!("gathers with {}{late}{from}", group_files - 1)
+        }
         Placement::Held { reason, .. } => {
             let reason = match reason {
                 HeldReason::SenderNotAContributor => "no contributor",
@@ -292,6 +299,17 @@ pub(super) fn told(output: &Output) -> String {
         Derived::ContentErased(_) => "erased".to_owned(),
         Derived::UploadRefused(refused) => format!("upload {} refused", refused.upload.bits()),
         Derived::UploadRepeated(again) => format!("upload {} repeated", again.upload.bits()),
+        Derived::FilesGrouped(grouped) => {
+            let files: Vec<_> = grouped.files.iter().map(|f| f.upload.bits().to_string()).collect();
+            let from =
+                grouped.carried_from.map_or(String::new(), |id| format!(" from {}", name(id)));
+            format!("grouped {} in {}{from}", files.join(","), name(grouped.batch))
+        }
+        Derived::WindowOpened(opened) if opened.window.kind == WindowKind::Gap => {
+            let Window { start, end, .. } = opened.window;
+            let [start, end] = [start, end].map(|at| at.millis() - BASE);
+            format!("opened {start} to {end}, part {}", opened.part)
+        }
         Derived::WindowOpened(opened) => {
             format!("opened {}.{}", minute(&opened.window), opened.part)
         }

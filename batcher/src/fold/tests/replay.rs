@@ -56,6 +56,7 @@ proptest! {
     fn every_file_is_in_exactly_one_place(all in said()) {
         let (_, outputs) = tell(&all);
         let mut placed: BTreeMap<UploadId, Option<BatchId>> = BTreeMap::new();
+        let mut gathering = BTreeSet::new();
         for output in &outputs {
             let (file, place) = match &output.body {
                 Derived::FilePlaced(said) => (&said.file, &said.placed),
@@ -67,6 +68,14 @@ proptest! {
                     prop_assert_eq!(placed.get(&said.upload), Some(&None), "it was held");
                     continue;
                 }
+                Derived::FilesGrouped(said) => {
+                    for file in &said.files {
+                        let before = placed.insert(file.upload, Some(said.batch));
+                        prop_assert_eq!(before, Some(said.carried_from), "it was there");
+                        prop_assert_eq!(gathering.remove(&file.upload), said.carried_from.is_none());
+                    }
+                    continue;
+                }
                 _ => continue,
             };
             let batch = match place {
@@ -74,6 +83,12 @@ proptest! {
                     let own = falls_in.unwrap_or(*window);
                     prop_assert!(own.contains(file.effective_at) && own <= *window);
                     Some(*batch)
+                }
+                Placement::Gathering { window, falls_in, .. } => {
+                    let own = falls_in.unwrap_or(*window);
+                    prop_assert!(own.contains(file.effective_at) && own <= *window);
+                    gathering.insert(file.upload);
+                    None
                 }
                 Placement::Held { .. } => None,
             };
@@ -86,6 +101,7 @@ proptest! {
                 prop_assert_eq!(batched.insert(upload, batch), None, "in one batch, once");
             }
         }
+        prop_assert!(gathering.is_empty(), "every group gets its window");
         placed.retain(|_, batch| batch.is_some());
         let placed: BTreeMap<_, _> = placed.into_iter().filter_map(|(u, b)| Some((u, b?))).collect();
         prop_assert_eq!(placed, batched, "all that was placed is in its batch when all is quiet");

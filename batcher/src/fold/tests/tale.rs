@@ -6,7 +6,7 @@ use schemas::event::{
     Closed, Derived, MemberRemoveRequested, Placement, PolicyChangeRequested, TimerDue,
 };
 use schemas::id::AccountId;
-use schemas::policy::{LateMode, Policy, QuorumOf, Windows, WindowsAsk};
+use schemas::policy::{Gap, LateMode, Policy, QuorumOf, Windows, WindowsAsk};
 use schemas::role::Role;
 use schemas::time::EffectiveAt;
 
@@ -26,7 +26,7 @@ pub(super) fn said() -> impl Strategy<Value = Tale> {
 }
 
 /// How many rules there are.
-const RULES: u8 = 9;
+const RULES: u8 = 12;
 
 /// Rules by their number: each trigger and each mode is in one of them.
 fn rules(number: u8) -> Policy {
@@ -39,6 +39,12 @@ fn rules(number: u8) -> Policy {
             2 => (ask.quorum_permille, ask.quorum_of) = (Some(600), Some(QuorumOf::Active)),
             4 => ask.late = Some(LateMode::Next),
             5 => ask.late = Some(LateMode::Hold),
+            9 => ask.windows = gaps(20_000, 90_000),
+            10 => (ask.windows, ask.late) = (gaps(5_000, 60_000), Some(LateMode::Next)),
+            11 => {
+                (ask.windows, ask.count) = (gaps(40_000, 60_000), Some(4));
+                (ask.min_files, ask.quorum_permille) = (Some(2), Some(700));
+            }
             8 => (ask.min_files, ask.min_clients) = (Some(3), Some(2)),
             6 => ask.schedule = Some("*/2 * * * *".into()),
             7 => ask.windows = Some(WindowsAsk::Days { zone: Some("Asia/Kolkata".into()) }),
@@ -48,12 +54,18 @@ fn rules(number: u8) -> Policy {
     })
 }
 
+fn gaps(gap_ms: u64, max_span_ms: u64) -> Option<WindowsAsk> {
+    Some(WindowsAsk::Gap { gap_ms: Some(gap_ms), max_span_ms: Some(max_span_ms) })
+}
+
 /// Rules that a pool is changed to: other triggers and modes, and windows of other lengths.
 fn changed_rules(a: u8, b: u16) -> Policy {
     let mut policy = rules(a % RULES);
     if !matches!(policy.windows, Windows::Days { .. }) {
         let minutes = u64::from(b % 4) + 1;
-        policy.windows = match b % 3 {
+        policy.windows = match b % 5 {
+            3 => Windows::Gap(Gap { gap_ms: minutes * 10_000, max_span_ms: 75_000 }),
+            4 => policy.windows,
             0 => Windows::Grid { period_ms: minutes * 60_000 },
             _ => Windows::Tumbling { period_ms: minutes * 60_000, origin: EffectiveAt::default() },
         };

@@ -193,6 +193,10 @@ fn show(pool: &PoolView, session: &Session) -> anyhow::Result<()> {
             Windows::Grid { period_ms } => format!("grid of {}", spoken(*period_ms)),
             Windows::Tumbling { period_ms, .. } => format!("tumbling, {}", spoken(*period_ms)),
             Windows::Days { zone } => format!("days in {}", zone.name),
+            Windows::Gap(gap) => {
+                let (gap, span) = (spoken(gap.gap_ms), spoken(gap.max_span_ms));
+                format!("groups with gaps up to {gap}, spans up to {span}")
+            }
         };
         [
             ("pool", pool.name.to_string()),
@@ -246,10 +250,12 @@ fn window_row(window: &WindowView) -> [String; 8] {
             format!("closed: {}", or_dash(because.as_ref().map(word)))
         }
         (WindowState::Cancelled, _) => "cancelled".to_owned(),
-        (WindowState::Open, _) => match (&window.closes_when, window.closes_at_latest) {
-            (Some(when), _) => when.clone(),
-            (None, latest) => format!("by {}", or_dash(latest)),
-        },
+        (WindowState::Open | WindowState::Gathering, _) => {
+            match (&window.closes_when, window.closes_at_latest) {
+                (Some(when), _) => when.clone(),
+                (None, latest) => format!("by {}", or_dash(latest)),
+            }
+        }
     };
     [
         window.window.start.to_string(),

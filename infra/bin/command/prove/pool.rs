@@ -66,7 +66,9 @@ impl Proof<'_> {
             let (said, is) = (or_dash(expected), or_dash(found));
             let fault = format!("upload {upload} is in batch {is}, and history says {said}");
             // Between the two looks a window may have closed.
-            let fits = found == expected || (expected.is_none() && found == view.batch);
+            let gathered = view.state == UploadState::Gathering;
+            let fits =
+                found == expected || (expected.is_none() && (gathered || found == view.batch));
             check.look((!fits).then_some(fault));
         }
         Ok(check)

@@ -14,10 +14,11 @@ use super::{
     BatchRetried, BatchRetryRequested, Body, ClaimRefusal, ClaimRefused, ClaimRequested,
     CloseReason, Closed, ContentErased, Delivery, DeliveryAcknowledged, DeliveryFailed,
     DeliveryFetched, Derived, Event, ExpiryReason, FileDiscarded, FilePlaced, FileReleased,
-    LeaseExpired, LeaseRenewed, ManifestPage, OfferRefusal, Placement, PoolCreated,
-    ProcessingFailed, RangeListed, RangeOpened, ResultOffered, ResultPublished, ResultRefused,
-    SemanticsRaised, Sent, Timer, TimerDue, UpdateReceived, UploadDiscardRequested, UploadReceived,
-    UploadRefused, UploadReleaseRequested, UploadRepeated, WindowCloseAsked, WindowOpened,
+    FilesGrouped, GroupedFile, LeaseExpired, LeaseRenewed, ManifestPage, OfferRefusal, Placement,
+    PoolCreated, ProcessingFailed, RangeListed, RangeOpened, ResultOffered, ResultPublished,
+    ResultRefused, SemanticsRaised, Sent, Timer, TimerDue, UpdateReceived, UploadDiscardRequested,
+    UploadReceived, UploadRefused, UploadReleaseRequested, UploadRepeated, WindowCloseAsked,
+    WindowOpened,
 };
 use crate::digest::Digest;
 use crate::file::{FileRef, TimeSource, manifest_digest};
@@ -241,6 +242,17 @@ fn derived_of_files() -> Vec<Derived> {
         ContentErased { inputs_before: Some(log_time()), results_before: None }.into(),
         UploadRefused { upload, client: client(), update: None }.into(),
         UploadRepeated { upload, update: None }.into(),
+        FilesGrouped {
+            window,
+            part: 1,
+            batch: batch(),
+            carried_from: None,
+            files: vec![GroupedFile { upload, client: client() }],
+            part_files: 1,
+            part_bytes: 5,
+            part_clients: 1,
+        }
+        .into(),
         WindowOpened {
             window,
             part: 1,
