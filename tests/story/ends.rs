@@ -5,6 +5,8 @@ use schemas::api::{
 };
 use schemas::event::PoolState;
 
+use serde_json::Value;
+
 use super::person::Person;
 use super::stage::{Stage, eventually};
 
@@ -14,9 +16,9 @@ const REFUSED: i32 = 1;
 /// What it ends with when the server refuses who asks.
 const FORBIDDEN: i32 = 4;
 
-async fn push(person: &Person, name: &str, code: i32) {
+async fn push(person: &Person, name: &str, code: i32) -> Vec<Value> {
     std::fs::write(person.folder.join(name), name).unwrap();
-    person.ends_with(code, ["push", name, "--at", "2026-11-21T10:30:10Z"]).await;
+    person.ends_with(code, ["push", name, "--at", "2026-11-21T10:30:10Z"]).await
 }
 
 /// Where the files of a person are, by their names.
@@ -45,7 +47,15 @@ async fn a_pool_rests_goes_on_and_ends_and_its_people_come_and_go() {
     };
 
     ada.says(["pool", "pause", POOL]).await;
-    push(&buoy, "a", 0).await;
+    let told = push(&buoy, "a", 0).await;
+    assert_eq!(told[0]["landing"]["paused"], true, "{told:?}");
+    let rests = eventually("why its window does not close is told", async || {
+        let windows: Vec<WindowView> = ada.reads(["pool", "windows", POOL]).await;
+        windows.into_iter().next()
+    });
+    let rests = rests.await;
+    let when = rests.closes_when.unwrap();
+    assert!(when.starts_with("once the pool is resumed") && rests.closes_next.is_none(), "{when}");
     ada.ends_with(REFUSED, ["pool", "close", POOL]).await;
     let shown: Vec<PoolView> = buoy.reads(["pool", "show", POOL]).await;
     assert_eq!(shown[0].state, PoolState::Paused);

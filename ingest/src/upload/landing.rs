@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use infra::known::KnownPart;
 use schemas::api::{Landing, StatedOf, UploadReceipt};
+use schemas::event::PoolState;
 use schemas::file::FileRef;
 use schemas::pace;
 use schemas::policy::Policy;
@@ -36,6 +37,9 @@ impl State {
         let mut parts = Parts::default();
         let mut receipts = Vec::new();
         let next_upload_after = self.next_upload_after(sender);
+        let paused = self.access.directory().read(|fold| {
+            fold.pool(&sender.pool.pool).is_some_and(|pool| pool.state == PoolState::Paused)
+        });
         for Taken { landed, repeated } in taken {
             let file = &landed.file;
             let (policy, window) = sender.pool.grouping(file.effective_at);
@@ -50,7 +54,7 @@ impl State {
                 effective_at: file.effective_at,
                 clamped: file.clamped,
                 quarantined: file.quarantined,
-                landing: landing(policy, file, window, part),
+                landing: Landing { paused, ..landing(policy, file, window, part) },
                 next_upload_after,
                 receipt: self.upload_receipt(sender, landed),
                 repeated: *repeated,
@@ -107,6 +111,7 @@ fn landing(policy: &Policy, file: &FileRef, window: Window, part: Option<KnownPa
         closes_at_latest,
         files_in_window: part.filter(|part| !part.closed).map(|part| part.files),
         late: part.map_or(over, |part| part.closed),
+        paused: false,
     }
 }
 

@@ -69,6 +69,14 @@ fn of_quorum(Quorum { permille, of }: Quorum, view: &WindowView, contributors: u
     }
 }
 
+/// What is said of a part of a pool that is paused.
+pub(super) fn waits_for_resumption(view: &mut WindowView) {
+    view.closes_next = None;
+    if let Some(when) = &mut view.closes_when {
+        *when = format!("once the pool is resumed, for it is paused: {when}");
+    }
+}
+
 /// The next moment of the log's clock at which it closes if nothing else closes it before.
 pub(super) fn closes_next(policy: &Policy, view: &WindowView, now: LogTime) -> Option<NextClose> {
     let end = view.closes_at.map(|end| LogTime::from_millis(end.millis()));

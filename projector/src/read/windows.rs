@@ -8,7 +8,7 @@ use infra::http::{AskedPosition, Here, Listed, Path, Query, Refused};
 use infra::identity::Caller;
 use infra::table::{Cell, Field as _};
 use schemas::api::{Page, WindowState, WindowView};
-use schemas::event::{MISSING_NAMED_MAX, PolicyCopied};
+use schemas::event::{MISSING_NAMED_MAX, PolicyCopied, PoolState};
 use schemas::id::{AccountId, BatchId};
 use schemas::name::PoolName;
 use schemas::role::Role;
@@ -49,6 +49,9 @@ pub(super) async fn list(
     }
     for row in listed.rows {
         items.push(view(&reading, policy.as_deref(), &contributors, row).await?);
+    }
+    if allowed.pool.state == PoolState::Paused {
+        items.iter_mut().for_each(closing::waits_for_resumption);
     }
     let next_cursor = listed.next.map(|cursor| cursor.to_string());
     Ok(here.lists(Page { items, next_cursor }))

@@ -24,6 +24,9 @@ pub struct Landing {
     pub files_in_window: Option<u32>,
     /// Whether the window has closed already, as far as the tables knew.
     pub late: bool,
+    /// Whether the pool is paused: no window closes until it is resumed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paused: bool,
 }
 
 /// `201`: the bytes and their event are durable.

@@ -126,7 +126,8 @@ fn print(session: &Session, shelf: Option<&Receipts>, pushed: &Pushed<'_>) -> an
 
 /// Where a file will be, in words.
 fn where_to(receipt: &UploadReceipt) -> String {
-    let Landing { window, closes_at, closes_at_latest, files_in_window, late } = &receipt.landing;
+    let Landing { window, closes_at, closes_at_latest, files_in_window, late, paused } =
+        &receipt.landing;
     if receipt.quarantined {
         return "held for an admin: its time is too far ahead".to_owned();
     }
@@ -135,6 +136,11 @@ fn where_to(receipt: &UploadReceipt) -> String {
     match (late, files_in_window) {
         (true, _) => {
             format!("late for the window {start} to {end}: it goes into a later revision{repeated}")
+        }
+        _ if *paused => {
+            format!(
+                "in the window {start} to {end}, which closes once the pool is resumed{repeated}"
+            )
         }
         (false, Some(files)) => format!(
             "in the window {start} to {end}, one of {files} files, closes at {closes_at}, by {closes_at_latest} at the latest{repeated}"
