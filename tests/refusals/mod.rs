@@ -33,6 +33,7 @@ const ELSEWHERE: &[(Code, &str)] = &[
     (Code::PoliciesFull, "batcher/src/fold/tests/versions.rs: takes fifty changes"),
     (Code::QuotaReserved, "ingest/src/tests/quota.rs: takes one on its way"),
     (Code::ContentErased, "tests/keeping.rs: takes time"),
+    (Code::ResultSettled, "batcher/src/fold/tests/results.rs: takes a month"),
 ];
 
 #[test]

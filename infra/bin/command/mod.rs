@@ -15,6 +15,7 @@ mod pool;
 mod prove;
 mod push;
 mod receipt;
+mod result;
 mod service;
 mod signup;
 mod sweep;
@@ -43,6 +44,7 @@ pub(crate) enum ClientCommand {
     History(history::HistoryArgs),
     Batches(batches::BatchesArgs),
     Batch(batch::BatchArgs),
+    Result(result::ResultArgs),
     Deliveries(deliveries::DeliveriesArgs),
     Sweep(sweep::SweepArgs),
     Doctor(doctor::DoctorArgs),
@@ -83,6 +85,7 @@ impl ClientCommand {
             Self::History(args) => history::run(args, session).await,
             Self::Batch(args) => batch::run(args, session).await,
             Self::Batches(args) => batches::run(args, session).await,
+            Self::Result(args) => result::run(args, session).await,
             Self::Deliveries(args) => deliveries::run(args, session).await,
             Self::Sweep(args) => sweep::run(args, session).await,
             Self::Doctor(args) => doctor::run(args, session).await,

@@ -18,7 +18,7 @@ mod work;
 pub use batches::{
     BatchResultRow, BatchRow, BatchWeekRow, ManifestFileRow, PoolBatchRow, RevisionRow,
 };
-pub use deliveries::{DeliveryRow, MemberDeliveryRow};
+pub use deliveries::{AgainRow, DeliveryRow, MemberDeliveryRow};
 pub(crate) use deliveries::{SHARDS as DELIVERY_SHARDS, shard_of_member, state_number, state_of};
 pub(crate) use file::{file_of, time_source_of};
 pub(crate) use files::{DISCARDED, held_reason};
@@ -28,8 +28,11 @@ pub(crate) use keeping::{day_of, everybody};
 pub(crate) use members::role_set;
 pub use members::{MemberRolesRow, MemberRow};
 pub(crate) use ranges::{HOUR_MS, PoolFileRow};
-pub(crate) use results::view_of;
-pub use results::{PoolResultRow, ResultBlockRow, ResultOrderRow, ResultRow, ResultWeekRow};
+pub(crate) use results::{Ended, view_of};
+pub use results::{
+    PoolResultRow, RedeliveryRow, ResultBlockRow, ResultEndedRow, ResultOrderRow, ResultRow,
+    ResultWeekRow,
+};
 pub use windows::{
     BatchCancelledRow, PartClientRow, PartClosedRow, PartFilesRow, PartRow, PartWeekRow,
 };

@@ -25,12 +25,13 @@ pub use pool::{
     JoinDevice, JoinedDevice, MemberView, PolicyView, PoolView, TokenView, WindowState, WindowView,
 };
 pub use query::{
-    DeliveriesQuery, EarlierQuery, ManifestQuery, OfferQuery, OnInvalid, PageQuery, ResultsQuery,
-    TokenForm, UpdateQuery, UploadQuery, ValidateQuery,
+    CorrectQuery, DeliveriesQuery, EarlierQuery, ManifestQuery, OfferQuery, OnInvalid, PageQuery,
+    ResultsQuery, TokenForm, UpdateQuery, UploadQuery, ValidateQuery,
 };
 pub use receipt::{RECEIPT_TYPE, Stated, StatedOf};
 pub use result::{
-    Acknowledge, DeliveriesView, DeliveryState, DeliveryView, Receipt, ResultReceipt, ResultView,
+    Acknowledge, DeliveriesView, DeliveryState, DeliveryView, Receipt, Redeliver, ResultReceipt,
+    ResultView,
 };
 pub use sweep::SweepReport;
 pub use upload::{
