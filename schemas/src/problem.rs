@@ -110,6 +110,8 @@ codes! {
         "Wait until windows of the oldest versions are older than `late_allowed_ms`.";
     NotHeld "not-held" 409 "no such upload is held",
         "It was released or discarded before, or was never held.";
+    BytesMissing "bytes-missing" 409 "the store has no bytes of this file any more",
+        "Discard it, and have its client send it again under another key.";
     NotFailed "not-failed" 409 "no such batch was given up",
         "It can be claimed, is worked on, has its result, is cancelled, or its window is past.";
     PoolPaused "pool-paused" 409 "the pool is paused: no window closes",
@@ -241,9 +243,9 @@ impl Problem {
         }
     }
 
-    /// With what happened this time.
+    /// With what happened this time, unless that is what the title says.
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
-        self.detail = Some(detail.into());
+        self.detail = Some(detail.into()).filter(|detail| *detail != self.title);
         self
     }
 
@@ -285,5 +287,7 @@ mod tests {
             serde_json::to_string(&problem).unwrap(),
             r#"{"type":"/docs/errors#empty-file","code":"empty-file","title":"the file is empty","status":422,"detail":"0 bytes"}"#
         );
+        let twice = Problem::new(Code::EmptyFile).detail("the file is empty");
+        assert_eq!(twice.detail, None, "nothing is said twice");
     }
 }

@@ -182,6 +182,8 @@ pub enum Act {
     ReadDeliveries,
     /// Hear notices as they come.
     Listen,
+    /// See what the audit log has of it.
+    ReadAudit,
 }
 
 impl Act {
@@ -242,6 +244,7 @@ pub const RULES: &[Rule] = &[
     rule(Act::Acknowledge, ALL, NONE, false),
     rule(Act::ReadDeliveries, RoleSet::of(&[OWNER, ADMIN, PROCESSOR, ANALYST]), NONE, true),
     rule(Act::Listen, ALL, NONE, false),
+    rule(Act::ReadAudit, RoleSet::of(&[OWNER, ADMIN]), NONE, true),
 ];
 
 /// What the table says of one caller and one act.

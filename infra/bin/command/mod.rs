@@ -1,10 +1,12 @@
 //! The commands that call a server: each parses, calls and prints in its own file.
 
 mod account;
+mod audit;
 mod batch;
 mod batches;
 mod deliveries;
 mod doctor;
+mod files;
 mod history;
 mod import;
 mod join;
@@ -46,6 +48,8 @@ pub(crate) enum ClientCommand {
     Batch(batch::BatchArgs),
     Result(result::ResultArgs),
     Deliveries(deliveries::DeliveriesArgs),
+    Files(files::FilesArgs),
+    Audit(audit::AuditArgs),
     Sweep(sweep::SweepArgs),
     Doctor(doctor::DoctorArgs),
 }
@@ -87,6 +91,8 @@ impl ClientCommand {
             Self::Batches(args) => batches::run(args, session).await,
             Self::Result(args) => result::run(args, session).await,
             Self::Deliveries(args) => deliveries::run(args, session).await,
+            Self::Files(args) => files::run(args, session).await,
+            Self::Audit(args) => audit::run(args, session).await,
             Self::Sweep(args) => sweep::run(args, session).await,
             Self::Doctor(args) => doctor::run(args, session).await,
         }

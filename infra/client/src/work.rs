@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use bytes::Bytes;
+use futures_util::{Stream, TryStreamExt as _};
 use reqwest::header::CONTENT_TYPE;
 use schemas::api::{
     BatchFile, BatchView, Claim, Fail, Lease, ManifestView, Page, Renew, RequestBatch,
@@ -15,7 +17,7 @@ use schemas::route;
 
 use crate::call::Call;
 use crate::client::{Client, PageAsk};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::fetch::Wanted;
 use crate::fresh;
 use crate::source::{Progress, Source};
@@ -123,6 +125,18 @@ impl Client {
         let call = self.pool_call(route::FETCH_BATCH_FILE, pool, &[&batch, &file.upload]);
         let wanted = Wanted { size_bytes: file.size_bytes, sha256: file.sha256 };
         self.fetch(call, wanted, to, &Progress::none()).await
+    }
+
+    /// All files of a revision of a batch, the newest by default, as the pieces of a tar archive;
+    /// each is called by its upload and its name. One without an end was cut off.
+    pub async fn batch_archive(
+        &self,
+        pool: &PoolName,
+        batch: BatchId,
+        revision: Option<u32>,
+    ) -> Result<impl Stream<Item = Result<Bytes>> + use<>> {
+        let call = self.pool_call(route::FETCH_BATCH, pool, &[&batch]).query("revision", revision);
+        Ok(call.once().await?.bytes_stream().map_err(Error::from))
     }
 
     /// Claims a batch, waiting for one as long as the claim says; none when there was none. The

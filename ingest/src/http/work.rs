@@ -15,8 +15,8 @@ use schemas::name::PoolName;
 use schemas::route::{self, Route};
 
 use super::headers::declared;
-use super::reply::{done, invalid, pending, position};
-use crate::ask::{Asked, Topics};
+use super::reply::{decided, invalid, pending, position};
+use crate::ask::Topics;
 use crate::state::State;
 use crate::work::{Offer, Offered, Waiting, Worker};
 
@@ -79,12 +79,8 @@ pub(super) async fn fail(
     let account = caller.account;
     let reason = reason.into();
     let failure = ProcessingFailed { batch, epoch, worker: account, retryable, reason };
-    Ok(match state.fail(&worker, failure).await? {
-        Asked::Yes { offset, .. } => done(&pool, offset),
-        Asked::Pending { offset } => {
-            pending(&pool, offset, format!("/v1/pools/{pool}/batches/{batch}"))
-        }
-    })
+    let asked = state.fail(&worker, failure).await?;
+    Ok(decided(&pool, &asked, format!("/v1/pools/{pool}/batches/{batch}")))
 }
 
 pub(super) async fn retry(
@@ -94,12 +90,8 @@ pub(super) async fn retry(
 ) -> Result<Response, Refused> {
     let allowed = state.access.allow(&caller, &route::RETRY_BATCH, &pool).await?;
     let ask = BatchRetryRequested { batch, by: caller.account };
-    Ok(match state.ask(&Topics::of(&allowed.pool)?, ask).await? {
-        Asked::Yes { offset, .. } => done(&pool, offset),
-        Asked::Pending { offset } => {
-            pending(&pool, offset, format!("/v1/pools/{pool}/batches/{batch}"))
-        }
-    })
+    let asked = state.ask(&Topics::of(&allowed.pool)?, ask).await?;
+    Ok(decided(&pool, &asked, format!("/v1/pools/{pool}/batches/{batch}")))
 }
 
 pub(super) async fn offer_result(

@@ -6,6 +6,7 @@ mod doors;
 mod earlier;
 mod fold;
 mod forms;
+mod held;
 #[cfg(feature = "faults")]
 mod killed;
 mod members;
@@ -162,7 +163,7 @@ impl World {
             log: self.log.clone(),
             directory: directory.clone(),
             clock: self.clock.clone(),
-            keys: KeyRing::from_seed([3; 32]).unwrap(),
+            keys: Arc::new(KeyRing::from_seed([3; 32]).unwrap()),
             issuer: "https://sluice.test".into(),
             audience: "sluice".into(),
         };

@@ -3,6 +3,7 @@
 //! A type's name is `sluice.<noun>.<past-tense>.v<n>`. Once released a type only gains optional
 //! fields; another meaning is another type. No password, token or address is ever in an event.
 
+mod audit;
 mod clock;
 mod correction;
 mod delivery;
@@ -16,6 +17,7 @@ mod upload;
 mod window;
 mod work;
 
+pub use audit::{AuditOutcome, AuditRecorded};
 pub use clock::{SemanticsRaised, Timer, TimerDue};
 pub use correction::{
     RedeliveryBegun, RedeliveryRequested, ResultCorrected, ResultWithdrawRequested, ResultWithdrawn,
@@ -212,6 +214,18 @@ topic_bodies! {
         SessionRevoked = "sluice.session.revoked.v1",
         SnapshotTaken = "sluice.snapshot.taken.v1",
     }
+
+    /// `sluice.audit`: what matters for security, as it was done, asked or denied.
+    Audit {
+        AuditRecorded = "sluice.audit.recorded.v1",
+    }
+}
+
+/// The types of every topic, in the order of the documents: events, what is derived from them,
+/// deliveries, the directory, the audit log.
+pub fn all_schemas() -> [Vec<NamedSchema>; 5] {
+    let [events, derived] = [Event::schemas(), Derived::schemas()];
+    [events, derived, Delivery::schemas(), Directory::schemas(), Audit::schemas()]
 }
 
 impl Event {

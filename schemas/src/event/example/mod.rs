@@ -1,8 +1,10 @@
 //! One example of each type: frozen in `schemas/events/`, shown in the documentation.
 
+mod audit;
 mod directory;
 mod people;
 
+pub use audit::audit;
 pub use directory::directory;
 
 use std::sync::Arc;
@@ -359,6 +361,7 @@ pub fn records() -> Vec<(&'static str, Vec<u8>)> {
     all.extend(derived().iter().map(|body| record(body, body.subject(), Some(cause))));
     all.extend(deliveries().iter().map(|body| record(body, None, None)));
     all.extend(directory().iter().map(|body| record(body, None, None)));
+    all.extend(audit().iter().map(|body| record(body, None, None)));
     all
 }
 
