@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use schemas::digest::Digest;
 use schemas::event::Sent;
 use schemas::file::FileRef;
-use schemas::id::{AccountId, ResultId, UploadId};
+use schemas::id::{AccountId, BatchId, ResultId, UploadId};
 use schemas::name::PoolName;
 use schemas::time::{EffectiveAt, LogTime, Window};
 use schemas::topic::Offset;
@@ -36,6 +36,10 @@ pub struct KnownUpload {
 /// A result that was published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KnownResult {
+    /// Its batch.
+    pub batch: BatchId,
+    /// The revision it is of.
+    pub revision: u32,
     /// Its sequence number in the pool.
     pub seq: Offset,
     /// Digest of its bytes.
@@ -91,6 +95,16 @@ pub trait Known: Debug + Send + Sync {
         result: ResultId,
         member: AccountId,
     ) -> Result<Option<KnownDelivery>>;
+
+    /// The redelivery that asked for a member to get a result once more, unless the member has
+    /// acknowledged it since.
+    async fn asked_again(
+        &self,
+        pool: &PoolName,
+        result: &KnownResult,
+        member: AccountId,
+    ) -> Result<Option<Offset>>;
+
     /// The files put into windows by events before `before` whose effective time lies in a range,
     /// in (effective time, client, upload) order; more than `files_max` when there are more. `None`
     /// when the tables do not get to that event in time.

@@ -225,6 +225,8 @@ fn offered(refusal: OfferRefusal) -> Code {
         OfferRefusal::OtherManifest => Code::OtherManifest,
         OfferRefusal::HasResult => Code::ResultExists,
         OfferRefusal::NotAProcessor => Code::Forbidden,
+        OfferRefusal::Superseded => Code::ResultSuperseded,
+        OfferRefusal::Settled => Code::ResultSettled,
     }
 }
 

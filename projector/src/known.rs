@@ -16,6 +16,7 @@ use schemas::name::PoolName;
 use schemas::time::{EffectiveAt, Window};
 use schemas::topic::Offset;
 
+use crate::again::Redeliveries;
 use crate::holding;
 use crate::parts::Parts;
 use crate::progress::Progress;
@@ -96,7 +97,7 @@ impl Known for KnownTables {
         let roles = self.tables.one::<MemberRolesRow>(key()).await?;
         let roles = roles.map(|row| role_set(&row.roles)).unwrap_or_default();
         let may = since.is_entitled(result, row.seq) || roles.meets(crate::read::SEES_ALL);
-        Ok(may.then_some(KnownResult { seq: row.seq, sha256: row.sha256, at: row.at }))
+        Ok(may.then(|| row.into()))
     }
 
     async fn published(
@@ -110,7 +111,7 @@ impl Known for KnownTables {
         }
         let row = self.tables.one::<ResultRow>([result.cell()]).await?;
         let row = row.filter(|row| row.pool == *pool);
-        Ok(row.map(|row| KnownResult { seq: row.seq, sha256: row.sha256, at: row.at }))
+        Ok(row.map(KnownResult::from))
     }
 
     async fn acknowledged(
@@ -122,6 +123,16 @@ impl Known for KnownTables {
         let key = [result.cell(), shard_of_member(member).cell(), member.cell(), state.cell()];
         let row = self.tables.one::<DeliveryRow>(key).await?;
         Ok(row.map(|row| KnownDelivery { offset: row.offset, at: row.at }))
+    }
+
+    async fn asked_again(
+        &self,
+        pool: &PoolName,
+        result: &KnownResult,
+        member: AccountId,
+    ) -> Result<Option<Offset>> {
+        let redeliveries = Redeliveries::of(&self.tables, pool).await?;
+        redeliveries.asks(&self.tables, pool, member, result.seq).await
     }
 
     async fn range(
@@ -165,6 +176,13 @@ impl Known for KnownTables {
         }
         let (rows, _) = self.tables.some::<ClaimableRow>([pool.clone().cell()], None, 1).await?;
         Ok(!rows.is_empty())
+    }
+}
+
+impl From<ResultRow> for KnownResult {
+    fn from(row: ResultRow) -> Self {
+        let ResultRow { batch, revision, seq, sha256, at, .. } = row;
+        Self { batch, revision, seq, sha256, at }
     }
 }
 

@@ -4,6 +4,7 @@
 //! records and applies that. [`routes`] answers from the tables, and tells those who listen.
 //! Where a file ended up is taken from the batcher's records, never worked out a second time.
 
+mod again;
 mod cursor;
 mod fetched;
 mod follow;

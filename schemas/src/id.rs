@@ -114,6 +114,14 @@ impl ResultId {
     pub fn of(batch: BatchId, revision: u32) -> Self {
         Self(computed(format_args!("result|{batch}|{revision}")))
     }
+
+    /// What came of correcting it so often; the result itself at 0.
+    pub fn corrected(batch: BatchId, revision: u32, correction: u32) -> Self {
+        match correction {
+            0 => Self::of(batch, revision),
+            _ => Self(computed(format_args!("result|{batch}|{revision}|{correction}"))),
+        }
+    }
 }
 
 impl EventId {
@@ -149,6 +157,9 @@ mod tests {
         // Computed with Python's uuid.uuid5.
         assert_eq!(batch.to_string(), "d7d7c04a-3c86-5f55-86a1-880065dd6eec");
         assert_eq!(ResultId::of(batch, 2).to_string(), "8c2bab23-412b-5118-95e6-927b89d80977");
+        let corrected = |n| ResultId::corrected(batch, 2, n);
+        assert_eq!(corrected(0), ResultId::of(batch, 2));
+        assert!(corrected(1) != corrected(0) && corrected(1) != corrected(2));
         assert_eq!(
             EventId::derived(PoolId::from_bits(1), 9, 0).to_string(),
             "45c93d08-5efe-5987-b69f-52c4c77ec4a4"

@@ -94,6 +94,10 @@ codes! {
         "Fetch the manifest of the revision and compute from that.";
     ResultExists "result-exists" 409 "that revision, or a later one, has a result",
         "Nothing to do: the work was done by another worker.";
+    ResultSuperseded "result-superseded" 409 "another result has taken its place",
+        "Read the batch for its newest result, and correct that.";
+    ResultSettled "result-settled" 409 "the result's batch is past: nothing takes the place of its result any more",
+        "No late file can reach its window either. It can be withdrawn.";
     NoOpenWindow "no-open-window" 409 "no window with files in it is open",
         "Nothing to do: send files first.";
     RangeEmpty "range-empty" 409 "no accepted file lies in the range",
@@ -132,6 +136,8 @@ codes! {
         "Read what is there; send files to another pool.";
     ContentErased "content-erased" 410 "the bytes were kept for as long as the pool keeps them",
         "Nothing to do: what is known of the file stays in history, its bytes are gone.";
+    ResultWithdrawn "result-withdrawn" 410 "the result was withdrawn",
+        "Do not use it if you have it. A correction, or a later result, will be told as one of its own.";
     LengthRequired "length-required" 411 "the length of the body must be declared",
         "Send Content-Length: files are checked against limits before their first byte is read.";
     PolicyStale "policy-stale" 412 "the policy was changed since you read it",

@@ -172,6 +172,8 @@ pub enum Act {
     Work,
     /// Have a batch that was given up be worked on again.
     RetryBatch,
+    /// Correct or withdraw results, or have them delivered once more.
+    DecideResults,
     /// See and fetch results.
     ReadResults,
     /// Say that a result has arrived.
@@ -235,6 +237,7 @@ pub const RULES: &[Rule] = &[
     rule(Act::ReadHistory, RoleSet::of(&[OWNER, ADMIN, ANALYST]), ALL, true),
     rule(Act::ReadBatches, ALL, NONE, true),
     rule(Act::FetchBatchFiles, RoleSet::of(&[OWNER, ADMIN, PROCESSOR]), NONE, true),
+    rule(Act::DecideResults, RoleSet::of(&[OWNER, ADMIN]), NONE, false),
     rule(Act::RetryBatch, RoleSet::of(&[OWNER, ADMIN]), NONE, false),
     rule(Act::Work, RoleSet::of(&[PROCESSOR]), NONE, false),
     rule(Act::ReadResults, ALL, NONE, true),

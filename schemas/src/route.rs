@@ -168,6 +168,9 @@ routes! {
     READ_RESULT = Read Get "/v1/pools/{pool}/results/{result}" ReadResults "One result.";
     FETCH_RESULT = Read Get "/v1/pools/{pool}/results/{result}/content" ReadResults "A result's bytes.";
     ACKNOWLEDGE = Write Post "/v1/pools/{pool}/results/{result}/ack" Acknowledge "Says that the caller has a result, and with which digest.";
+    CORRECT_RESULT = Write Post "/v1/pools/{pool}/results/{result}/correct" DecideResults "Puts the file in the body in the place of a result; members get it as a result of its own.";
+    WITHDRAW_RESULT = Write Post "/v1/pools/{pool}/results/{result}/withdraw" DecideResults "Has a result be given out no more.";
+    REDELIVER = Write Post "/v1/pools/{pool}/redeliveries" DecideResults "Has results from a sequence number on be delivered once more, to a member or to all.";
     READ_DELIVERIES = Read Get "/v1/pools/{pool}/results/{result}/deliveries" ReadDeliveries "Who has a result, and who has not.";
     NOTICES = Read Get "/v1/pools/{pool}/notices" Listen "What happens in the pool, as it happens (server-sent events).";
 

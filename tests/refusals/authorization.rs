@@ -70,6 +70,9 @@ const SENT: &[(Route, &str, &str, &str)] = &[
         "text/plain",
         "43",
     ),
+    // Empty, so that no other row misses what it corrects.
+    (route::CORRECT_RESULT, "?name=r.txt", "text/plain", ""),
+    (route::REDELIVER, "", JSON, r#"{"from_seq":0}"#),
     (
         route::ACKNOWLEDGE,
         "",
@@ -127,7 +130,7 @@ pub(super) fn path(route: &Route, who: &str) -> String {
         ("{client}", "$contributor"),
         ("{upload}", "$upload"),
         ("{batch}", batch),
-        ("{result}", "$result"),
+        ("{result}", if *route == route::WITHDRAW_RESULT { "$wrong_result" } else { "$result" }),
         ("{user_name}", name),
         ("{part}", "start.js"),
     ];

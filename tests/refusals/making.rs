@@ -101,7 +101,13 @@ impl World {
             self.know(&format!("{batch}_manifest"), &text("manifest_sha256"));
             self.know(&format!("{batch}_epoch"), &lease["epoch"].to_string());
             match batch {
-                "done" => self.result("pool", "processor", &lease, "result"),
+                "done" => {
+                    self.result("pool", "processor", &lease, "gone_result", "40");
+                    self.corrects("gone_result", "wrong_result", "41");
+                    self.corrects("wrong_result", "result", "42");
+                    let line = "POST /v1/pools/$pool/results/$gone_result/withdraw";
+                    self.done("owner", line, "");
+                }
                 "lost" => {
                     let body = r#"{"epoch":$lost_epoch,"reason":"on purpose"}"#;
                     self.done("processor", "POST /v1/pools/$pool/batches/$lost/fail", body);
@@ -114,7 +120,7 @@ impl World {
         }
         let lease = self.batch("foreign", "stranger", "stranger", "stranger", 9);
         self.know("foreign_batch", lease["batch"].as_str().unwrap());
-        self.result("foreign", "stranger", &lease, "foreign_result");
+        self.result("foreign", "stranger", &lease, "foreign_result", "42");
         let of_upload =
             |world: &Self| world.history()["items"][2]["upload"].as_str().map(str::to_owned);
         let upload = of_upload(self).expect("three files");
@@ -144,7 +150,16 @@ impl World {
         self.done(worker, &format!("POST /v1/pools/${pool}/claims"), &body)
     }
 
-    fn result(&mut self, pool: &str, worker: &str, lease: &Value, fact: &str) {
+    /// Puts other bytes in the place of a result, once it is shown.
+    fn corrects(&mut self, of: &str, fact: &str, bytes: &str) {
+        let place = format!("/v1/pools/$pool/results/${of}");
+        self.done("owner", &format!("GET {place}"), "");
+        let line = format!("POST {place}/correct?name=r.txt");
+        let result = self.done_with("owner", &line, "content-type: text/plain\r\n", bytes);
+        self.know(fact, result["result"].as_str().unwrap());
+    }
+
+    fn result(&mut self, pool: &str, worker: &str, lease: &Value, fact: &str, bytes: &str) {
         let field = |name: &str| lease[name].to_string().replace('"', "");
         let (batch, revision, epoch) = (field("batch"), field("revision"), field("epoch"));
         let manifest = field("manifest_sha256");
@@ -152,7 +167,7 @@ impl World {
             "POST /v1/pools/${pool}/batches/{batch}/result?name=r.txt&revision={revision}\
              &epoch={epoch}&manifest_sha256={manifest}"
         );
-        let result = self.done_with(worker, &line, "content-type: text/plain\r\n", "42");
+        let result = self.done_with(worker, &line, "content-type: text/plain\r\n", bytes);
         self.know(fact, result["result"].as_str().unwrap());
     }
 

@@ -35,6 +35,7 @@ const ELSEWHERE: &[(Code, &str)] = &[
     (Code::QuotaReserved, "ingest/src/tests/quota.rs: takes one on its way"),
     (Code::BytesMissing, "ingest/src/tests/held.rs: takes a store that lost an object"),
     (Code::ContentErased, "tests/keeping.rs: takes time"),
+    (Code::ResultSettled, "batcher/src/fold/tests/results.rs: takes a month"),
 ];
 
 #[test]

@@ -1,5 +1,6 @@
 //! Stories: what people do with Sluice, each program of theirs a process of its own.
 
+mod again;
 mod digits;
 mod ends;
 mod person;

@@ -245,7 +245,7 @@ impl State {
     /// Which earlier results one who comes now gets.
     fn backlog(&self) -> Backlog {
         let on_join = self.pool.as_ref().map_or(OnJoin::None, |pool| pool.policy.on_join);
-        match (on_join, self.latest) {
+        match (on_join, self.latest.filter(|latest| !latest.withdrawn)) {
             (OnJoin::All, _) => Backlog::All,
             (OnJoin::Latest, Some(latest)) => Backlog::Latest(latest.result),
             (OnJoin::Latest, None) | (OnJoin::None, _) => Backlog::None,

@@ -15,6 +15,7 @@ mod minimum;
 mod page;
 mod quorum;
 mod range;
+mod results;
 mod seen;
 mod settle;
 mod versions;
@@ -143,7 +144,10 @@ struct Latest {
     window: Window,
     part: u32,
     revision: u32,
+    correction: u32,
     result: ResultId,
+    /// Whether it is given out no more. Its place stays taken: the latest never goes backwards.
+    withdrawn: bool,
 }
 
 impl State {
@@ -216,6 +220,9 @@ impl State {
             Event::LeaseRenewed(renewal) => self.renew(&renewal, emit),
             Event::ProcessingFailed(failure) => self.fail(failure, emit),
             Event::ResultOffered(offer) => self.offer(offer, emit),
+            Event::ResultCorrected(correction) => self.correct(correction, emit),
+            Event::ResultWithdrawRequested(ask) => self.withdraw(&ask, emit),
+            Event::RedeliveryRequested(ask) => self.redeliver(&ask, emit),
             Event::BatchRetryRequested(ask) => self.retry(&ask, emit),
             Event::TimerDue(due) => self.fire(&due, emit),
             Event::SemanticsRaised(raised) => {

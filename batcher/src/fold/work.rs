@@ -1,22 +1,21 @@
-//! Work on batches: what can be claimed, who has it, what came of it.
+//! Work on batches: what can be claimed, and who has it.
 
-use infra::faults::{Bug, planted};
 use schemas::digest::Digest;
 use schemas::event::{
     BatchAmended, BatchFailed, BatchLeased, BatchReady, BatchRetried, BatchRetryRequested,
     ClaimRefusal, ClaimRefused, ClaimRequested, CloseReason, Closed, ExpiryReason, LeaseExpired,
-    LeaseRenewed, MISSING_NAMED_MAX, OfferRefusal, ProcessingFailed, Refusal, ResultOffered,
-    ResultPublished, ResultRefused, Timer,
+    LeaseRenewed, MISSING_NAMED_MAX, ProcessingFailed, Refusal, Timer,
 };
-use schemas::id::{AccountId, BatchId, ClaimId, ResultId};
+use schemas::id::{AccountId, BatchId, ClaimId};
 use schemas::policy::Policy;
 use schemas::role::Role;
-use schemas::time::{LogTime, Window, WindowKind};
+use schemas::time::{LogTime, Window};
 use serde::{Deserialize, Serialize};
 
 use super::emit::Emit;
 use super::page::Manifest;
-use super::{Latest, Pool, State};
+use super::results::Standing;
+use super::{Pool, State};
 
 /// A part that closed, through all its revisions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,23 +33,23 @@ pub(super) struct Batch {
     /// Files of the newest revision.
     files_out: u32,
     /// Manifest digests of the revisions that may still get a result.
-    revisions: Vec<(u32, Digest)>,
+    pub(super) revisions: Vec<(u32, Digest)>,
     /// Its turn to be claimed: given when a revision is out, kept when a lease ends.
     pub(super) turn: u64,
     /// The epoch of the last lease; they only grow.
-    epoch: u64,
+    pub(super) epoch: u64,
     pub(super) attempts: u32,
-    lease: Option<Lease>,
+    pub(super) lease: Option<Lease>,
     pub(super) failed: bool,
-    /// The newest result: its revision and digest.
-    result: Option<(u32, Digest)>,
+    /// The newest result.
+    pub(super) result: Option<Standing>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Lease {
+pub(super) struct Lease {
     claim: ClaimId,
     worker: AccountId,
-    revision: u32,
+    pub(super) revision: u32,
     expires_at: LogTime,
     confirm_by: Option<LogTime>,
 }
@@ -83,12 +82,12 @@ impl Batch {
 
     /// Whether its newest revision has no result.
     pub(super) fn lacks_result(&self) -> bool {
-        self.result.is_none_or(|(revision, _)| revision < self.revision)
+        self.result.is_none_or(|standing| standing.revision < self.revision)
     }
 
     /// The first revision that has no result and can still get one, or that is still to come.
     pub(super) fn first_without_result(&self) -> u32 {
-        self.result.map_or(0, |(revision, _)| revision) + 1
+        self.result.map_or(0, |standing| standing.revision) + 1
     }
 
     /// Nothing more comes of it: no revision can be claimed or get a result.
@@ -190,7 +189,7 @@ impl State {
     }
 
     /// Puts a batch where claims look, if there is something to do and nobody does it.
-    fn make_claimable(&mut self, id: BatchId) {
+    pub(super) fn make_claimable(&mut self, id: BatchId) {
         let Some(batch) = self.batches.get(&id) else { return };
         if batch.lease.is_none() && batch.lacks_result() && !batch.failed {
             self.claimable.insert((batch.turn, id));
@@ -326,71 +325,11 @@ impl State {
         }
     }
 
-    fn end_lease(&mut self, id: BatchId) {
+    pub(super) fn end_lease(&mut self, id: BatchId) {
         let lease = self.batches.get_mut(&id).and_then(|batch| batch.lease.take());
         if let Some(lease) = lease {
             self.leases.remove(&lease.claim);
             self.disarm(id, &lease);
         }
-    }
-
-    pub(super) fn offer(&mut self, offer: ResultOffered, emit: &mut Emit<'_>) {
-        let (batch, revision) = (offer.batch, offer.revision);
-        if let Err((reason, repeats)) = self.judge_offer(&offer) {
-            return emit.say(ResultRefused { batch, revision, reason, repeats });
-        }
-        let Some(state) = self.batches.get_mut(&batch) else { return };
-        let supersedes = state.result.map(|(older, _)| ResultId::of(batch, older));
-        state.result = Some((revision, offer.sha256));
-        state.revisions.retain(|(other, _)| *other > revision);
-        state.attempts = 0;
-        let (window, part) = (state.window, state.part);
-        if state.lease.is_some_and(|lease| lease.revision <= revision) {
-            self.end_lease(batch);
-        }
-        self.make_claimable(batch);
-        let result = ResultId::of(batch, revision);
-        if window.kind != WindowKind::Range {
-            self.latest = self.latest.max(Some(Latest { window, part, revision, result }));
-        }
-        emit.say(ResultPublished {
-            result,
-            batch,
-            window,
-            part,
-            revision,
-            supersedes,
-            worker: offer.worker,
-            name: offer.name,
-            media_type: offer.media_type,
-            object: offer.object,
-            sha256: offer.sha256,
-            size_bytes: offer.size_bytes,
-        });
-    }
-
-    fn judge_offer(&self, offer: &ResultOffered) -> Result<(), (OfferRefusal, Option<ResultId>)> {
-        if !self.has_role(offer.worker, Role::Processor) {
-            return Err((OfferRefusal::NotAProcessor, None));
-        }
-        let no_batch = (OfferRefusal::NoBatch, None);
-        let batch = self.batches.get(&offer.batch).ok_or(no_batch)?;
-        if let Some((standing, sha256)) = batch.result
-            && offer.revision <= standing
-        {
-            let same = offer.revision == standing && offer.sha256 == sha256;
-            let repeats = same.then(|| ResultId::of(offer.batch, standing));
-            return Err((OfferRefusal::HasResult, repeats));
-        }
-        let of = |(revision, _): &&(u32, Digest)| *revision == offer.revision;
-        let (_, manifest) = batch.revisions.iter().find(of).ok_or(no_batch)?;
-        let stale = offer.epoch.is_some_and(|epoch| epoch != batch.epoch);
-        if stale && !planted(Bug::EpochIgnored) {
-            return Err((OfferRefusal::StaleEpoch, None));
-        }
-        if *manifest != offer.manifest_sha256 {
-            return Err((OfferRefusal::OtherManifest, None));
-        }
-        Ok(())
     }
 }

@@ -17,6 +17,7 @@ mod pool;
 mod prove;
 mod push;
 mod receipt;
+mod result;
 mod service;
 mod signup;
 mod sweep;
@@ -45,6 +46,7 @@ pub(crate) enum ClientCommand {
     History(history::HistoryArgs),
     Batches(batches::BatchesArgs),
     Batch(batch::BatchArgs),
+    Result(result::ResultArgs),
     Deliveries(deliveries::DeliveriesArgs),
     Files(files::FilesArgs),
     Audit(audit::AuditArgs),
@@ -87,6 +89,7 @@ impl ClientCommand {
             Self::History(args) => history::run(args, session).await,
             Self::Batch(args) => batch::run(args, session).await,
             Self::Batches(args) => batches::run(args, session).await,
+            Self::Result(args) => result::run(args, session).await,
             Self::Deliveries(args) => deliveries::run(args, session).await,
             Self::Files(args) => files::run(args, session).await,
             Self::Audit(args) => audit::run(args, session).await,

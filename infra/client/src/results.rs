@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use schemas::api::{Acknowledge, DeliveriesView, Page, Receipt, ResultView};
+use schemas::api::{
+    Acknowledge, DeliveriesView, Page, Receipt, Redeliver, ResultReceipt, ResultView,
+};
 use schemas::digest::Digest;
 use schemas::id::ResultId;
 use schemas::name::PoolName;
@@ -12,6 +14,7 @@ use crate::client::{Client, PageAsk};
 use crate::error::Result;
 use crate::fetch::Wanted;
 use crate::source::Progress;
+use crate::work::Offer;
 
 impl Client {
     /// Results after a sequence number, oldest first; from the first one on when there is none.
@@ -39,6 +42,40 @@ impl Client {
             .page(page)
             .answer()
             .await
+    }
+
+    /// Results an admin asked to be delivered once more and the caller has not acknowledged since.
+    pub async fn results_again(&self, pool: &PoolName, page: &PageAsk) -> Result<Page<ResultView>> {
+        self.pool_call(route::LIST_RESULTS, pool, &[])
+            .query("again", Some(true))
+            .page(page)
+            .answer()
+            .await
+    }
+
+    /// Puts a file in the place of a result, the newest of its batch. The same again changes
+    /// nothing.
+    pub async fn correct_result(
+        &self,
+        pool: &PoolName,
+        result: ResultId,
+        offer: &Offer,
+    ) -> Result<ResultReceipt> {
+        self.pool_call(route::CORRECT_RESULT, pool, &[&result])
+            .query("name", Some(&offer.name))
+            .file(offer)
+            .answer()
+            .await
+    }
+
+    /// Has a result be given out no more.
+    pub async fn withdraw_result(&self, pool: &PoolName, result: ResultId) -> Result<()> {
+        self.pool_call(route::WITHDRAW_RESULT, pool, &[&result]).repeatable().done().await
+    }
+
+    /// Has results be delivered once more.
+    pub async fn redeliver(&self, pool: &PoolName, ask: &Redeliver) -> Result<()> {
+        self.pool_call(route::REDELIVER, pool, &[]).json(ask).repeatable().done().await
     }
 
     /// The result of the greatest window, part and revision. `not-found` while there is none.

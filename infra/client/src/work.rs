@@ -15,6 +15,7 @@ use schemas::id::BatchId;
 use schemas::name::{FileName, IdempotencyKey, MediaType, PoolName};
 use schemas::route;
 
+use crate::call::Call;
 use crate::client::{Client, PageAsk};
 use crate::error::{Error, Result};
 use crate::fetch::Wanted;
@@ -42,6 +43,17 @@ impl Offer {
     /// Under a new key.
     pub fn new(name: FileName, media_type: MediaType, source: Source) -> Self {
         Self { source, name, media_type, key: fresh::key() }
+    }
+}
+
+impl Call<'_> {
+    /// With the file that is offered as its body.
+    pub(crate) fn file(self, offer: &Offer) -> Self {
+        let source = offer.source.clone();
+        self.key(&offer.key)
+            .header(CONTENT_TYPE, offer.media_type.as_str())
+            .header(CONTENT_DIGEST, &digest_field(source.sha256()))
+            .stream(source.size_bytes(), &Progress::none(), move || source.chunks())
     }
 }
 
@@ -171,16 +183,12 @@ impl Client {
         lease: &Lease,
         offer: &Offer,
     ) -> Result<ResultReceipt> {
-        let source = offer.source.clone();
         self.pool_call(route::OFFER_RESULT, pool, &[&lease.batch])
             .query("name", Some(&offer.name))
             .query("revision", Some(lease.revision))
             .query("epoch", Some(lease.epoch))
             .query("manifest_sha256", Some(lease.manifest_sha256))
-            .key(&offer.key)
-            .header(CONTENT_TYPE, offer.media_type.as_str())
-            .header(CONTENT_DIGEST, &digest_field(source.sha256()))
-            .stream(source.size_bytes(), &Progress::none(), move || source.chunks())
+            .file(offer)
             .answer()
             .await
     }

@@ -40,11 +40,16 @@ pub(super) async fn acknowledge(
         // Tables that cannot tell cost a second event of the same meaning, and no more.
         None => state.known.acknowledged(result, member).await.ok().flatten(),
     };
-    let delivery = if let Some(had) = had {
-        had
-    } else {
-        let event = DeliveryAcknowledged { result, seq, member, sha256 };
-        state.say_delivery(&topics, result, event.into()).await?
+    let redelivery = state.known.asked_again(&pool, &known, member).await.ok().flatten();
+    let event = DeliveryAcknowledged { result, seq, member, sha256, redelivery };
+    let delivery = match (had, redelivery) {
+        (Some(had), None) => had,
+        // It has it once more; the receipt is that of the first time.
+        (Some(had), Some(_)) => {
+            state.say_delivery(&topics, result, event.into()).await?;
+            had
+        }
+        (None, _) => state.say_delivery(&topics, result, event.into()).await?,
     };
     state.acknowledged.put(result, member, delivery);
     let fact = Fact {

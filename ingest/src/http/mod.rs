@@ -14,6 +14,7 @@ mod policy;
 mod pools;
 mod ranges;
 mod reply;
+mod results;
 mod tokens;
 mod uploads;
 mod work;
@@ -64,6 +65,9 @@ pub fn routes(state: State) -> Routes {
         .mount(route::FAIL, work::fail)
         .mount(route::RETRY_BATCH, work::retry)
         .mount(route::OFFER_RESULT, work::offer_result)
+        .mount(route::CORRECT_RESULT, results::correct)
+        .mount(route::WITHDRAW_RESULT, results::withdraw)
+        .mount(route::REDELIVER, results::redeliver)
         .mount(route::ACKNOWLEDGE, acks::acknowledge)
         .with(state)
 }

@@ -106,16 +106,21 @@ pub(super) async fn offer_result(
     let OfferQuery { name, revision, epoch, manifest_sha256 } = query;
     let declared = declared(&headers, &name)?;
     let offer = Offer { batch, revision, epoch, manifest_sha256, declared };
-    Ok(match Box::pin(state.offer(&worker, offer, body)).await? {
+    Ok(offered(&pool, Box::pin(state.offer(&worker, offer, body)).await?))
+}
+
+/// What is told of a result that was sent.
+pub(super) fn offered(pool: &PoolName, offered: Offered) -> Response {
+    match offered {
         Offered::Pending { offset, result } => {
-            pending(&pool, offset, format!("/v1/pools/{pool}/results/{result}"))
+            pending(pool, offset, format!("/v1/pools/{pool}/results/{result}"))
         }
         Offered::Stands { offset, receipt } => {
             let place = format!("/v1/pools/{pool}/results/{}", receipt.result);
             let headers =
                 [(LOCATION, place), (digest::REPR_DIGEST, digest::value(&receipt.sha256))];
             let status = if receipt.repeated { StatusCode::OK } else { StatusCode::CREATED };
-            (status, position(&pool, offset), headers, Json(receipt)).into_response()
+            (status, position(pool, offset), headers, Json(receipt)).into_response()
         }
-    })
+    }
 }

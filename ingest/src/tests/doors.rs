@@ -17,7 +17,7 @@ use infra::views;
 use schemas::digest::Digest;
 use schemas::event::Sent;
 use schemas::file::FileRef;
-use schemas::id::{AccountId, ResultId, UploadId};
+use schemas::id::{AccountId, BatchId, ResultId, UploadId};
 use schemas::name::{ObjectKey, PoolName};
 use schemas::time::{EffectiveAt, LogTime, Wall, Window};
 use schemas::topic::{Offset, Topic};
@@ -194,6 +194,8 @@ pub(super) struct Rows {
     pub(super) parts: HashMap<Window, KnownPart>,
     pub(super) results: HashMap<ResultId, (Offset, Digest)>,
     pub(super) acknowledged: HashMap<(ResultId, AccountId), KnownDelivery>,
+    /// The redelivery that asks for every result.
+    pub(super) again: Option<Offset>,
     pub(super) claimable: bool,
     /// What the pool and whoever asks hold.
     pub(super) held: Sent,
@@ -206,7 +208,8 @@ pub(super) struct Rows {
 impl Rows {
     fn result(&self, result: ResultId) -> Option<KnownResult> {
         let (seq, sha256) = *self.results.get(&result)?;
-        Some(KnownResult { seq, sha256, at: LogTime::from_millis(super::NOW) })
+        let (batch, revision) = (BatchId::from_bits(1), 1);
+        Some(KnownResult { batch, revision, seq, sha256, at: LogTime::from_millis(super::NOW) })
     }
 }
 
@@ -274,6 +277,15 @@ impl Known for Tables {
         member: AccountId,
     ) -> views::Result<Option<KnownDelivery>> {
         self.ask(|rows| rows.acknowledged.get(&(result, member)).copied())
+    }
+
+    async fn asked_again(
+        &self,
+        _: &PoolName,
+        _: &KnownResult,
+        _: AccountId,
+    ) -> views::Result<Option<Offset>> {
+        self.ask(|rows| rows.again)
     }
 
     async fn range(

@@ -14,8 +14,9 @@ use schemas::event::{
     Backlog, BatchLeased, BatchReady, BatchRetried, ClaimRefusal, ClaimRefused, CloseReason,
     Derived, Directory, Event, ExpiryReason, FilePlaced, HeldReason, JoinTokenIssued, LeaseExpired,
     MemberAdded, MemberRemoved, MemberRoleChanged, OfferRefusal, Placement, PolicyChangeRequested,
-    PolicyChanged, Refusal, RequestRefused, ResultOffered, ResultPublished, ResultRefused,
-    TokenUsed, UploadRefused, UploadRepeated, example,
+    PolicyChanged, RedeliveryBegun, Refusal, RequestRefused, ResultCorrected, ResultOffered,
+    ResultPublished, ResultRefused, ResultWithdrawn, TokenUsed, UploadRefused, UploadRepeated,
+    example,
 };
 use schemas::file::FileRef;
 use schemas::id::{AccountId, BatchId, ClaimId, EventId, PoolId, ResultId, TokenId, UploadId};
@@ -198,6 +199,15 @@ impl Pool {
                 vec![LeaseExpired { batch, revision: 1, epoch, reason, attempts: 1 }.into()]
             }
             Event::ResultOffered(offer) => vec![self.offer(offer)],
+            Event::ResultCorrected(correction) => vec![self.correct(correction)],
+            Event::ResultWithdrawRequested(ask) => {
+                let (result, batch, by) = (ask.result, ask.batch, ask.by);
+                vec![ResultWithdrawn { result, batch, by }.into()]
+            }
+            Event::RedeliveryRequested(ask) => vec![match ask.member {
+                Some(member) if !self.members.contains_key(&member) => refused(Refusal::NoMember),
+                member => RedeliveryBegun { by: ask.by, member, from_seq: ask.from_seq }.into(),
+            }],
             Event::TimerDue(_) | Event::SemanticsRaised(_) => Vec::new(),
         }
     }
@@ -344,21 +354,35 @@ impl Pool {
             return refuse(OfferRefusal::OtherManifest, None);
         }
         self.results.insert(batch, offer.sha256);
-        let window = ready(batch, CloseReason::Asked).closed.window;
-        ResultPublished {
-            result,
-            batch,
-            window,
-            part: 1,
-            revision,
-            supersedes: None,
-            worker: offer.worker,
-            name: offer.name,
-            media_type: offer.media_type,
-            object: offer.object,
-            sha256: offer.sha256,
-            size_bytes: offer.size_bytes,
-        }
-        .into()
+        let (sha256, size_bytes) = (offer.sha256, offer.size_bytes);
+        ResultPublished { result, batch, revision, sha256, size_bytes, ..published() }.into()
     }
+
+    /// The first correction of a batch's result is taken, and a repeat of it known.
+    fn correct(&mut self, correction: ResultCorrected) -> Derived {
+        let ResultCorrected { of, batch, sha256, size_bytes, .. } = correction;
+        let result = ResultId::corrected(batch, 1, 1);
+        let refuse = |reason, repeats| ResultRefused { batch, revision: 1, reason, repeats }.into();
+        match self.results.get(&batch) {
+            None => return refuse(OfferRefusal::Settled, None),
+            Some(had) if *had == sha256 => return refuse(OfferRefusal::HasResult, Some(result)),
+            Some(_) if of != ResultId::of(batch, 1) => {
+                return refuse(OfferRefusal::Superseded, None);
+            }
+            Some(_) => self.results.insert(batch, sha256),
+        };
+        let (supersedes, correction) = (Some(of), 1);
+        let published = published();
+        ResultPublished { result, batch, correction, supersedes, sha256, size_bytes, ..published }
+            .into()
+    }
+}
+
+/// Some result.
+fn published() -> ResultPublished {
+    let published = example::derived().into_iter().find_map(|body| match body {
+        Derived::ResultPublished(published) => Some(published),
+        _ => None,
+    });
+    published.unwrap()
 }

@@ -9,6 +9,7 @@ use schemas::id::{BatchId, ResultId};
 use schemas::time::LogTime;
 
 use super::doors::Mood;
+use super::uploads::Scene;
 use super::work::Shop;
 use super::*;
 
@@ -183,4 +184,92 @@ async fn a_member_acknowledges_what_it_has() {
     assert_eq!(later.body, had.body);
     let said: Vec<Delivery> = scene.world.said(&Topic::deliveries(&scene.pool)).await;
     assert_eq!(said.len(), 2);
+}
+
+impl Job {
+    /// Has the result published and the tables know of it.
+    async fn done(&self) -> ResultId {
+        let told = self.offer(&self.query("&epoch=1"), &[], "wrong").await;
+        assert_eq!(told.status, StatusCode::CREATED, "{told:?}");
+        let result = ResultId::of(self.batch, 1);
+        let row = (told.body["seq"].as_u64().unwrap(), Digest::of(b"wrong"));
+        self.shop.scene.world.tables.tell(|rows| _ = rows.results.insert(result, row));
+        result
+    }
+
+    async fn correct(&self, by: &User, of: ResultId, bytes: &str) -> Told {
+        let path = self.shop.path(&format!("results/{of}/correct?name=right.csv"));
+        let request = Request::post(path)
+            .header("authorization", format!("Bearer {}", by.token))
+            .header("content-type", "text/csv")
+            .header("content-length", bytes.len())
+            .body(Body::from(bytes.to_owned()));
+        self.shop.scene.here.send(request.unwrap()).await
+    }
+}
+
+#[tokio::test]
+async fn an_owner_corrects_a_result_and_a_repeat_is_the_same_correction() {
+    let job = Job::new().await;
+    let result = job.done().await;
+    let owner = &job.shop.scene.owner;
+    assert_eq!(job.correct(&job.shop.worker, result, "right").await.refused(), (403, "forbidden"));
+    let unknown = ResultId::of(job.batch, 9);
+    assert_eq!(job.correct(owner, unknown, "right").await.refused(), (404, "not-found"));
+    assert_eq!(job.correct(owner, result, "").await.refused(), (422, "empty-file"));
+    assert_eq!(job.results().await, 1, "nothing is left of those");
+    let told = job.correct(owner, result, "right").await;
+    assert_eq!(told.status, StatusCode::CREATED, "{told:?}");
+    let corrected = ResultId::corrected(job.batch, 1, 1);
+    assert_eq!(
+        (&told.body["result"], &told.body["supersedes"]),
+        (&json!(corrected), &json!(result))
+    );
+    assert_eq!(told.header("location"), format!("/v1/pools/north-sea/results/{corrected}"));
+    let (stated, batch) = (told.stated(&job.shop.scene.here), job.batch);
+    assert_eq!(stated.of, StatedOf::Result { result: corrected, batch, revision: 1 });
+    assert_eq!((stated.sha256, job.results().await), (Digest::of(b"right"), 2));
+    let again = job.correct(owner, result, "right").await;
+    assert_eq!((again.status, &again.body["result"]), (StatusCode::OK, &json!(corrected)));
+    assert_eq!((&again.body["repeated"], job.results().await), (&true.into(), 2));
+    let row = (0, Digest::of(b"right"));
+    job.shop.scene.world.tables.tell(|rows| _ = rows.results.insert(corrected, row));
+    let stale = job.correct(owner, corrected, "other").await;
+    assert_eq!((stale.refused(), job.results().await), ((409, "result-superseded"), 2));
+    job.shop.scene.world.mute(true);
+    let told = job.shop.scene.here.hurried(job.correct(owner, result, "late")).await;
+    assert_eq!(told.status, StatusCode::ACCEPTED);
+}
+
+#[tokio::test]
+async fn an_owner_withdraws_results_and_has_them_delivered_once_more() {
+    let job = Job::new().await;
+    let result = job.done().await;
+    let Scene { here, owner, sender, pool, world, .. } = &job.shop.scene;
+    let withdraw = job.shop.path(&format!("results/{result}/withdraw"));
+    assert_eq!(here.post(&withdraw, sender, json!({})).await.refused(), (403, "forbidden"));
+    let told = here.post(&withdraw, owner, json!({})).await;
+    assert_eq!(told.status, StatusCode::NO_CONTENT, "{told:?}");
+    assert!(told.header("sluice-position").starts_with("north-sea:"));
+    let unknown = job.shop.path(&format!("results/{}/withdraw", ResultId::of(job.batch, 9)));
+    assert_eq!(here.post(&unknown, owner, json!({})).await.refused(), (404, "not-found"));
+    let again = job.shop.path("redeliveries");
+    assert_eq!(here.post(&again, sender, json!({ "from_seq": 0 })).await.refused().0, 403);
+    let told = here.post(&again, owner, json!({ "from_seq": 0 })).await;
+    assert_eq!(told.status, StatusCode::NO_CONTENT, "{told:?}");
+    let nobody = json!({ "from_seq": 0, "member": AccountId::from_bits(9) });
+    assert_eq!(here.post(&again, owner, nobody).await.refused(), (404, "not-found"));
+    // What is acknowledged once more is said once more, and its receipt is that of the first time.
+    let path = job.shop.path(&format!("results/{result}/ack"));
+    let ack = async || here.post(&path, sender, json!({ "sha256": Digest::of(b"wrong") })).await;
+    let first = ack().await;
+    world.tables.tell(|rows| rows.again = Some(40));
+    let second = ack().await;
+    assert_eq!(second.body, first.body);
+    let said: Vec<Delivery> = world.said(&Topic::deliveries(pool)).await;
+    let redeliveries = said.iter().map(|said| match said {
+        Delivery::DeliveryAcknowledged(said) => said.redelivery,
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(redeliveries.collect::<Vec<_>>(), [None, Some(40)]);
 }

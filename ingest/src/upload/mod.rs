@@ -41,7 +41,7 @@ use schemas::name::{ObjectKey, PoolName};
 use schemas::policy::Policy;
 use schemas::time::{ObservedAt, ReceivedAt, SentAt};
 
-use self::store::Stored;
+pub(crate) use self::store::Stored;
 use crate::ask::Topics;
 use crate::error::Error;
 use crate::state::State;

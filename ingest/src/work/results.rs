@@ -1,13 +1,15 @@
-//! Results: the one file computed from a revision, streamed in like an upload, then offered.
+//! Results: the one file computed from a revision, or what corrects it, streamed in like an upload,
+//! then offered.
 //!
 //! Whether it counts, the fold says. What it refuses is removed; so is a repeat, since the result
 //! that stands has the same bytes.
 
 use axum::body::Body;
 use infra::fresh;
+use infra::known::KnownResult;
 use schemas::api::{ResultReceipt, StatedOf};
 use schemas::digest::Digest;
-use schemas::event::{Derived, ResultOffered, ResultPublished};
+use schemas::event::{Derived, Event, ResultCorrected, ResultOffered};
 use schemas::id::{BatchId, ResultId};
 use schemas::name::ObjectKey;
 use schemas::time::{LogTime, Wall};
@@ -18,7 +20,7 @@ use crate::ask::Asked;
 use crate::error::Error;
 use crate::receipt::Fact;
 use crate::state::State;
-use crate::upload::{Declared, Incoming, Rejection, judge_content};
+use crate::upload::{Declared, Incoming, Rejection, Stored, judge_content};
 
 /// A result that is offered.
 #[derive(Debug)]
@@ -57,7 +59,62 @@ impl State {
         offer: Offer,
         body: Body,
     ) -> Result<Offered, Error> {
-        let Offer { batch, declared, .. } = &offer;
+        let Offer { batch, revision, epoch, manifest_sha256, declared } = offer;
+        let stored = self.take_in(worker, batch, &declared, body).await?;
+        self.renewals.forget(batch);
+        let receipt = unpublished(batch, revision, &declared, &stored);
+        let event = ResultOffered {
+            batch,
+            revision,
+            epoch,
+            manifest_sha256,
+            worker: worker.account,
+            name: declared.name,
+            media_type: declared.media_type,
+            object: stored.object,
+            sha256: stored.came.sha256,
+            size_bytes: stored.came.size_bytes,
+            stored_at: stored.stored_at,
+        };
+        let object = event.object.clone();
+        self.settle(worker, event.into(), object, receipt).await
+    }
+
+    /// Takes a file in and puts it in the place of a result.
+    pub(crate) async fn correct(
+        &self,
+        admin: &Worker,
+        (of, known): (ResultId, KnownResult),
+        declared: &Declared,
+        body: Body,
+    ) -> Result<Offered, Error> {
+        let batch = known.batch;
+        let stored = self.take_in(admin, batch, declared, body).await?;
+        let mut receipt = unpublished(batch, known.revision, declared, &stored);
+        receipt.result = of;
+        let event = ResultCorrected {
+            of,
+            batch,
+            by: admin.account,
+            name: declared.name.clone(),
+            media_type: declared.media_type.clone(),
+            object: stored.object,
+            sha256: stored.came.sha256,
+            size_bytes: stored.came.size_bytes,
+            stored_at: stored.stored_at,
+        };
+        let object = event.object.clone();
+        self.settle(admin, event.into(), object, receipt).await
+    }
+
+    /// Judges and stores a file that is to be a result of this batch.
+    async fn take_in(
+        &self,
+        worker: &Worker,
+        batch: BatchId,
+        declared: &Declared,
+        body: Body,
+    ) -> Result<Stored, Error> {
         let bytes_max = self.limits.file_bytes_max;
         declared.judge(bytes_max, None)?;
         let promise = self.room_for(declared.size_bytes, bytes_max)?;
@@ -71,22 +128,7 @@ impl State {
         let attempt = fresh::uuid(self.clock.now());
         let object = format!("r/{}/{batch}/{attempt}", worker.pool.pool).parse();
         let object: ObjectKey = object.expect("an object key may be made of UUIDs");
-        let stored = self.store(object, incoming, declared, &promise).await?;
-        self.renewals.forget(*batch);
-        let event = ResultOffered {
-            batch: *batch,
-            revision: offer.revision,
-            epoch: offer.epoch,
-            manifest_sha256: offer.manifest_sha256,
-            worker: worker.account,
-            name: declared.name.clone(),
-            media_type: declared.media_type.clone(),
-            object: stored.object,
-            sha256: stored.came.sha256,
-            size_bytes: stored.came.size_bytes,
-            stored_at: stored.stored_at,
-        };
-        self.settle(worker, event).await
+        self.store(object, incoming, declared, &promise).await
     }
 
     /// What is signed of a result that is published there.
@@ -110,21 +152,13 @@ impl State {
     }
 
     /// Asks the fold about a stored result; what it does not take is removed.
-    async fn settle(&self, worker: &Worker, event: ResultOffered) -> Result<Offered, Error> {
-        let object = event.object.clone();
-        let mut receipt = ResultReceipt {
-            result: ResultId::of(event.batch, event.revision),
-            batch: event.batch,
-            revision: event.revision,
-            seq: None,
-            supersedes: None,
-            name: event.name.clone(),
-            media_type: event.media_type.clone(),
-            size_bytes: event.size_bytes,
-            sha256: event.sha256,
-            receipt: None,
-            repeated: false,
-        };
+    async fn settle(
+        &self,
+        worker: &Worker,
+        event: Event,
+        object: ObjectKey,
+        mut receipt: ResultReceipt,
+    ) -> Result<Offered, Error> {
         let (offset, heard) = match self.ask(&worker.topics, event).await {
             Ok(Asked::Yes { offset, heard }) => (offset, heard),
             Ok(Asked::Pending { offset }) => {
@@ -137,8 +171,10 @@ impl State {
             Err(other) => return Err(other),
         };
         let published = match &heard.body {
-            Derived::ResultPublished(ResultPublished { result, supersedes, .. }) => {
-                (receipt.result, receipt.supersedes) = (*result, *supersedes);
+            Derived::ResultPublished(published) => {
+                receipt.result = published.result;
+                receipt.revision = published.revision;
+                receipt.supersedes = published.supersedes;
                 Some((heard.offset, heard.at))
             }
             Derived::ResultRefused(refused) => {
@@ -156,5 +192,27 @@ impl State {
             receipt.receipt = self.result_receipt(worker, &receipt, seq, at);
         }
         Ok(Offered::Stands { offset, receipt })
+    }
+}
+
+/// What will be told of a result, once the fold has taken it.
+fn unpublished(
+    batch: BatchId,
+    revision: u32,
+    declared: &Declared,
+    stored: &Stored,
+) -> ResultReceipt {
+    ResultReceipt {
+        result: ResultId::of(batch, revision),
+        batch,
+        revision,
+        seq: None,
+        supersedes: None,
+        name: declared.name.clone(),
+        media_type: declared.media_type.clone(),
+        size_bytes: stored.came.size_bytes,
+        sha256: stored.came.sha256,
+        receipt: None,
+        repeated: false,
     }
 }

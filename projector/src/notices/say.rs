@@ -112,6 +112,14 @@ fn notice(
             let result = Box::new(view_of(&seen, published));
             (Audience::All, "result", Notice::Result { result })
         }
+        Derived::ResultWithdrawn(withdrawn) => {
+            let (result, batch) = (withdrawn.result, withdrawn.batch);
+            (Audience::All, "result-withdrawn", Notice::ResultWithdrawn { result, batch })
+        }
+        Derived::RedeliveryBegun(begun) => {
+            let audience = begun.member.map_or(Audience::All, Audience::Member);
+            (audience, "redelivery", Notice::Redelivery { from_seq: begun.from_seq })
+        }
         Derived::BatchCancelled(cancelled) => {
             let (batch, revision) = (cancelled.batch, cancelled.revision);
             (Audience::All, "batch-cancelled", Notice::BatchCancelled { batch, revision })
@@ -191,6 +199,8 @@ mod tests {
             "pool",
             "attempt-failed",
             "result",
+            "result-withdrawn",
+            "redelivery",
         ];
         assert_eq!(names, expected);
     }

@@ -78,15 +78,15 @@ row! {
 }
 
 row! {
-    /// The result of a revision of a batch.
-    BatchResultRow in "batch_result" (batch: BatchId; revision: u32 = Desc) {
+    /// The results of a batch, the newest first: of each revision its last correction.
+    BatchResultRow in "batch_result" (batch: BatchId; revision: u32 = Desc, correction: u32 = Desc) {
         result: ResultId,
     }
 }
 
 /// The projection.
 pub(super) const PROJECTION: Projection = Projection {
-    view: View { name: "batches", version: 2 },
+    view: View { name: "batches", version: 3 },
     source: Source::Batches,
     tables: &[
         BatchRow::TABLE,
@@ -107,7 +107,8 @@ fn fold(seen: &Seen<'_>, writes: &mut Writes) {
         Derived::BatchAmended(amended) => closed(seen, &amended.closed, writes),
         Derived::ResultPublished(published) => {
             let (batch, revision, result) = (published.batch, published.revision, published.result);
-            writes.upsert(BatchResultRow { batch, revision, result }, seen.stamp_us);
+            let correction = published.correction;
+            writes.upsert(BatchResultRow { batch, revision, correction, result }, seen.stamp_us);
         }
         _ => (),
     }

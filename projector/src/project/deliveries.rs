@@ -30,6 +30,13 @@ row! {
     }
 }
 
+row! {
+    /// A result that a member acknowledged once more, and the redelivery it was for.
+    AgainRow in "delivery_again" (pool: PoolName, member: AccountId, block: i64; seq: u64 = Asc) {
+        redelivery: u64,
+    }
+}
+
 /// Shards of a result's deliveries: a pool may have 100,000 members.
 pub(crate) const SHARDS: i64 = 16;
 
@@ -40,9 +47,9 @@ pub(crate) fn shard_of_member(member: AccountId) -> i64 {
 
 /// The projection.
 pub(super) const PROJECTION: Projection = Projection {
-    view: View { name: "deliveries", version: 2 },
+    view: View { name: "deliveries", version: 3 },
     source: Source::Deliveries,
-    tables: &[DeliveryRow::TABLE, MemberDeliveryRow::TABLE],
+    tables: &[DeliveryRow::TABLE, MemberDeliveryRow::TABLE, AgainRow::TABLE],
     fold,
 };
 
@@ -62,13 +69,19 @@ fn fold(seen: &Seen<'_>, writes: &mut Writes) {
         seen.stamp_us,
     );
     let (pool, block) = (seen.pool.clone(), block_of(seq));
+    if let Delivery::DeliveryAcknowledged(d) = said
+        && let Some(redelivery) = d.redelivery
+    {
+        let pool = pool.clone();
+        writes.upsert(AgainRow { pool, member, block, seq, redelivery }, seen.stamp_us);
+    }
     let row = MemberDeliveryRow { pool, member, block, seq, state, result, at };
     writes.upsert(row, seen.stamp_us);
 }
 
 pub(crate) fn state_number(state: DeliveryState) -> i64 {
     match state {
-        DeliveryState::Pending => 0,
+        DeliveryState::Pending | DeliveryState::Superseded | DeliveryState::Withdrawn => 0,
         DeliveryState::Failed => 1,
         DeliveryState::Fetched => 2,
         DeliveryState::Acknowledged => 3,

@@ -22,7 +22,7 @@ pub use audit::{AuditHourRow, AuditRow, PoolAuditHourRow, PoolAuditRow};
 pub use batches::{
     BatchResultRow, BatchRow, BatchWeekRow, ManifestFileRow, PoolBatchRow, RevisionRow,
 };
-pub use deliveries::{DeliveryRow, MemberDeliveryRow};
+pub use deliveries::{AgainRow, DeliveryRow, MemberDeliveryRow};
 pub(crate) use deliveries::{SHARDS as DELIVERY_SHARDS, shard_of_member, state_number, state_of};
 pub use everyone::{ClientFileHourRow, ClientFileRow, PlacedFileRow, PlacedHourRow};
 pub(crate) use file::{file_of, time_source_of};
@@ -33,8 +33,11 @@ pub(crate) use keeping::{day_of, everybody};
 pub(crate) use members::role_set;
 pub use members::{MemberRolesRow, MemberRow};
 pub(crate) use ranges::{HOUR_MS, PoolFileRow};
-pub(crate) use results::view_of;
-pub use results::{PoolResultRow, ResultBlockRow, ResultOrderRow, ResultRow, ResultWeekRow};
+pub(crate) use results::{Ended, view_of};
+pub use results::{
+    PoolResultRow, RedeliveryRow, ResultBlockRow, ResultEndedRow, ResultOrderRow, ResultRow,
+    ResultWeekRow,
+};
 pub use windows::{
     BatchCancelledRow, GatheringRow, PartClientRow, PartClosedRow, PartFilesRow, PartRow,
     PartWeekRow,

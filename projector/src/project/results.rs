@@ -26,6 +26,7 @@ row! {
         window_kind: Box<str>,
         part: u32,
         revision: u32,
+        correction: u32,
         supersedes: Option<ResultId>,
         worker: AccountId,
         name: FileName,
@@ -62,9 +63,28 @@ row! {
     ResultWeekRow in "result_week" (pool: PoolName; week: i64 = Desc) {}
 }
 
+row! {
+    /// What became of a result: that it was corrected, that it was withdrawn.
+    ResultEndedRow in "result_ended" (result: ResultId; what: i64 = Asc) {
+        at: LogTime,
+        corrected_by: Option<ResultId>,
+    }
+}
+
+row! {
+    /// Results that are to be delivered once more: to one member, or to all.
+    RedeliveryRow in "redelivery" (pool: PoolName; redelivery: u64 = Desc) {
+        member: Option<AccountId>,
+        from_seq: u64,
+    }
+}
+
+const CORRECTED: i64 = 1;
+const WITHDRAWN: i64 = 2;
+
 /// The projection.
 pub(super) const PROJECTION: Projection = Projection {
-    view: View { name: "results", version: 1 },
+    view: View { name: "results", version: 2 },
     source: Source::Batches,
     tables: &[
         ResultRow::TABLE,
@@ -72,18 +92,42 @@ pub(super) const PROJECTION: Projection = Projection {
         ResultBlockRow::TABLE,
         ResultOrderRow::TABLE,
         ResultWeekRow::TABLE,
+        ResultEndedRow::TABLE,
+        RedeliveryRow::TABLE,
     ],
     fold,
 };
 
 fn fold(seen: &Seen<'_>, writes: &mut Writes) {
-    let Said::Derived(Derived::ResultPublished(published)) = seen.said else { return };
+    let Said::Derived(said) = seen.said else { return };
+    match said {
+        Derived::ResultPublished(published) => publish(seen, published, writes),
+        Derived::ResultWithdrawn(withdrawn) => {
+            let (result, at) = (withdrawn.result, seen.at);
+            let row = ResultEndedRow { result, what: WITHDRAWN, at, corrected_by: None };
+            writes.upsert(row, seen.stamp_us);
+        }
+        Derived::RedeliveryBegun(begun) => {
+            let (pool, redelivery) = (seen.pool.clone(), seen.offset);
+            let (member, from_seq) = (begun.member, begun.from_seq);
+            writes.upsert(RedeliveryRow { pool, redelivery, member, from_seq }, seen.stamp_us);
+        }
+        _ => (),
+    }
+}
+
+fn publish(seen: &Seen<'_>, published: &ResultPublished, writes: &mut Writes) {
     let pool = || seen.pool.clone();
     let (seq, result) = (seen.offset, published.result);
     let (block, week) = (block_of(seq), week_of(published.window.start.millis()));
     writes.upsert(row_of(seen, published), seen.stamp_us);
     writes.upsert(PoolResultRow { pool: pool(), block, seq, result }, seen.stamp_us);
     writes.upsert(ResultBlockRow { pool: pool(), block }, seen.stamp_us);
+    if let Some(corrected) = published.supersedes.filter(|_| published.correction > 0) {
+        let (at, corrected_by) = (seen.at, Some(result));
+        let row = ResultEndedRow { result: corrected, what: CORRECTED, at, corrected_by };
+        writes.upsert(row, seen.stamp_us);
+    }
     if published.window.kind == WindowKind::Range {
         return; // what was asked for is never the latest
     }
@@ -105,6 +149,7 @@ fn row_of(seen: &Seen<'_>, published: &ResultPublished) -> ResultRow {
         window_kind: kind_text(published.window.kind).into(),
         part: published.part,
         revision: published.revision,
+        correction: published.correction,
         supersedes: published.supersedes,
         worker: published.worker,
         name: published.name.clone(),
@@ -125,13 +170,41 @@ impl From<ResultRow> for ResultView {
             window: window(row.window_start, row.window_end, &row.window_kind),
             part: row.part,
             revision: row.revision,
+            correction: row.correction,
             supersedes: row.supersedes,
+            corrected_by: None,
+            withdrawn_at: None,
             name: row.name,
             media_type: row.media_type,
             size_bytes: row.size_bytes,
             sha256: row.sha256,
             published_at: row.at,
             content: schemas::api::Content::Kept,
+        }
+    }
+}
+
+impl RedeliveryRow {
+    /// Whether a member is meant.
+    pub(crate) fn is_for(&self, member: AccountId) -> bool {
+        self.member.is_none_or(|meant| meant == member)
+    }
+}
+
+/// What became of a result: the correction that took its place, and when it was withdrawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ended {
+    pub(crate) corrected_by: Option<ResultId>,
+    pub(crate) withdrawn_at: Option<LogTime>,
+}
+
+impl Ended {
+    /// As these rows of one result say.
+    pub(crate) fn of(rows: &[ResultEndedRow]) -> Self {
+        let found = |what: i64| rows.iter().find(|row| row.what == what);
+        Self {
+            corrected_by: found(CORRECTED).and_then(|row| row.corrected_by),
+            withdrawn_at: found(WITHDRAWN).map(|row| row.at),
         }
     }
 }

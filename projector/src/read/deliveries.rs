@@ -13,7 +13,8 @@ use schemas::problem::Code;
 use schemas::route;
 
 use super::{Paging, Reading};
-use crate::project::{DELIVERY_SHARDS, DeliveryRow, MemberRow, state_of};
+use crate::again::Redeliveries;
+use crate::project::{DELIVERY_SHARDS, DeliveryRow, Ended, MemberRow, state_of};
 
 /// Members looked at in one go.
 const LOOK_ROWS: usize = 1_000;
@@ -38,17 +39,23 @@ pub(super) async fn list(
         next_cursor: None,
     };
     let states = reading.states(result).await?;
+    let ended = reading.ended(result).await?;
+    let redeliveries = Redeliveries::of(&reading.tables, &pool).await?;
+    let owed = ended == Ended::default();
     let mut after: Option<Vec<Cell>> = None;
     loop {
         let key = [pool.clone().cell()];
         let (rows, more) = reading.tables.some::<MemberRow>(key, after, LOOK_ROWS).await?;
         for row in rows.iter().filter(|row| row.is_entitled(result, seq)) {
-            let delivery = reading.delivery(row.account, states.get(&row.account));
+            let mut delivery = reading.delivery(row.account, states.get(&row.account), ended);
             let has = delivery.state == DeliveryState::Acknowledged;
+            let again = redeliveries.asks(&reading.tables, &pool, row.account, seq).await?;
+            delivery.again = owed && again.is_some();
             view.entitled += 1;
             view.acknowledged += u64::from(has);
             let beyond = query.cursor.is_none_or(|cursor| row.account > cursor);
-            if beyond && !(missing && has) {
+            let lacks = owed && (!has || delivery.again);
+            if beyond && (lacks || !missing) {
                 if view.items.len() < limit {
                     view.items.push(delivery);
                 } else if view.next_cursor.is_none() {
@@ -85,12 +92,19 @@ impl Reading {
         Ok(states)
     }
 
-    fn delivery(&self, member: AccountId, row: Option<&DeliveryRow>) -> DeliveryView {
+    fn delivery(&self, member: AccountId, row: Option<&DeliveryRow>, ended: Ended) -> DeliveryView {
+        use DeliveryState::{Failed, Pending, Superseded, Withdrawn};
+        let state = match row.map_or(Pending, |row| state_of(row.state)) {
+            Pending | Failed if ended.withdrawn_at.is_some() => Withdrawn,
+            Pending | Failed if ended.corrected_by.is_some() => Superseded,
+            state => state,
+        };
         DeliveryView {
             member,
             user_name: self.access.directory().account(member).map(|account| account.name),
-            state: row.map_or(DeliveryState::Pending, |row| state_of(row.state)),
+            state,
             at: row.map(|row| row.at),
+            again: false,
         }
     }
 }

@@ -17,12 +17,13 @@ use schemas::topic::Offset;
 use super::content::{self, Content};
 use super::erased::content_of;
 use super::{Entitlement, Paging, Reading, Who};
+use crate::again::Redeliveries;
 use crate::cursor::Cursor;
 use crate::fetched::Served;
 use crate::holding;
 use crate::project::{
-    MemberDeliveryRow, PoolResultRow, ResultBlockRow, ResultOrderRow, ResultRow, ResultWeekRow,
-    block_of, state_of,
+    Ended, MemberDeliveryRow, PoolResultRow, ResultBlockRow, ResultEndedRow, ResultOrderRow,
+    ResultRow, ResultWeekRow, block_of, state_of,
 };
 
 /// Results looked at in one go.
@@ -44,10 +45,21 @@ pub(super) async fn list(
     let who = Who { pool: &pool, account: caller.account };
     let entitlement = reading.entitlement(&allowed, who).await?;
     let pending = query.pending.unwrap_or(false);
+    let again = query.again.unwrap_or(false);
+    let redeliveries = match pending || again {
+        true => Redeliveries::of(&reading.tables, &pool).await?,
+        false => Redeliveries::default(),
+    };
     let erased = holding::erased(&reading.tables, &pool).await?.results_before;
     let mut after = query.after.max(query.cursor);
     let (mut items, mut looked) = (Vec::new(), 0);
     let mut more = true;
+    if again {
+        match redeliveries.first_for(caller.account) {
+            None => more = false,
+            Some(first) => after = after.max(first.checked_sub(1)),
+        }
+    }
     while more && items.len() < limit && looked < LOOKED_MAX {
         let rows = reading.results_after(&pool, after, LOOK_ROWS).await?;
         more = rows.len() == LOOK_ROWS;
@@ -58,12 +70,19 @@ pub(super) async fn list(
             }
             looked += 1;
             after = Some(row.seq);
-            let wanted = entitlement.covers(row.result, row.seq)
-                && !(pending && reading.has(who, row.seq).await?);
-            if wanted && let Some(result) = reading.result(&pool, row.result).await? {
-                let view = shown(result, erased);
-                // Nobody waits for what cannot be had any more.
-                if !pending || view.content == schemas::api::Content::Kept {
+            if !entitlement.covers(row.result, row.seq) {
+                continue;
+            }
+            let asked =
+                redeliveries.asks(&reading.tables, &pool, who.account, row.seq).await?.is_some();
+            let waits = asked || (pending && !again && !reading.has(who, row.seq).await?);
+            if (pending || again) && !waits {
+                continue;
+            }
+            if let Some(result) = reading.result(&pool, row.result).await? {
+                let view = reading.shown(result, erased).await?;
+                // Nobody waits for what is not to be had any more.
+                if !waits || view.is_owed() {
                     items.push(view);
                 }
             }
@@ -94,7 +113,12 @@ pub(super) async fn latest(
                 && entitlement.covers(row.result, row.seq)
             {
                 let erased = holding::erased(&reading.tables, &pool).await?.results_before;
-                return Ok(Json(shown(row, erased)));
+                let view = reading.shown(row, erased).await?;
+                // Its place stays taken: what was before it is not the latest again.
+                return match view.withdrawn_at {
+                    None => Ok(Json(view)),
+                    Some(_) => Err(Code::ResultWithdrawn.into()),
+                };
             }
         }
         cursor = Some(listed.next.ok_or(Code::NotFound)?);
@@ -111,7 +135,7 @@ pub(super) async fn read(
     let who = Who { pool: &pool, account: caller.account };
     let row = reading.entitled(&allowed, who, result).await?;
     let erased = holding::erased(&reading.tables, &pool).await?.results_before;
-    Ok(Json(shown(row, erased)))
+    Ok(Json(reading.shown(row, erased).await?))
 }
 
 pub(super) async fn fetch(
@@ -125,6 +149,9 @@ pub(super) async fn fetch(
     let who = Who { pool: &pool, account: caller.account };
     let row = reading.entitled(&allowed, who, result).await?;
     reading.is_kept_result(&row).await?;
+    if reading.ended(result).await?.withdrawn_at.is_some() {
+        return Err(Code::ResultWithdrawn.into());
+    }
     let served = match &allowed.pool.located {
         // A platform admin who is no member is nobody the result is for.
         Some(located) if !allowed.roles.is_empty() => Some(Served {
@@ -139,13 +166,24 @@ pub(super) async fn fetch(
     content::serve(reading.blobs.as_ref(), &headers, Content::of_result(&row), served).await
 }
 
-/// A result, with whether its bytes can still be had.
-fn shown(row: ResultRow, erased_before: Option<LogTime>) -> ResultView {
-    let content = content_of(row.at, erased_before);
-    ResultView { content, ..ResultView::from(row) }
-}
-
 impl Reading {
+    /// A result, with what became of it and whether its bytes can still be had.
+    async fn shown(
+        &self,
+        row: ResultRow,
+        erased_before: Option<LogTime>,
+    ) -> Result<ResultView, Refused> {
+        let content = content_of(row.at, erased_before);
+        let Ended { corrected_by, withdrawn_at } = self.ended(row.result).await?;
+        Ok(ResultView { content, corrected_by, withdrawn_at, ..ResultView::from(row) })
+    }
+
+    /// What became of a result.
+    pub(super) async fn ended(&self, result: ResultId) -> Result<Ended, Refused> {
+        let (rows, _) = self.tables.some::<ResultEndedRow>([result.cell()], None, 2).await?;
+        Ok(Ended::of(&rows))
+    }
+
     /// A result of the pool.
     pub(super) async fn result(
         &self,

@@ -138,7 +138,10 @@ impl<'a> Round<'a> {
                     return Ok(Some(result.at));
                 }
             }
-            after = rows.last().map(|row| vec![row.revision.cell()]).filter(|_| more);
+            after = rows
+                .last()
+                .map(|row| vec![row.revision.cell(), row.correction.cell()])
+                .filter(|_| more);
             if after.is_none() {
                 return Ok(None);
             }
@@ -195,7 +198,10 @@ impl<'a> Round<'a> {
                 let Ok((event, _)) = wire::decode::<Event>(&record.value) else { return Ok(false) };
                 let names = matches!(
                     event,
-                    Event::UploadReceived(_) | Event::UpdateReceived(_) | Event::ResultOffered(_)
+                    Event::UploadReceived(_)
+                        | Event::UpdateReceived(_)
+                        | Event::ResultOffered(_)
+                        | Event::ResultCorrected(_)
                 );
                 if names {
                     return Ok(false);

@@ -28,12 +28,13 @@ pub use pool::{
     WindowView,
 };
 pub use query::{
-    ArchiveQuery, DeliveriesQuery, EarlierQuery, ManifestQuery, OfferQuery, OnInvalid, PageQuery,
-    ResultsQuery, TokenForm, UpdateQuery, UploadQuery, ValidateQuery,
+    ArchiveQuery, CorrectQuery, DeliveriesQuery, EarlierQuery, ManifestQuery, OfferQuery,
+    OnInvalid, PageQuery, ResultsQuery, TokenForm, UpdateQuery, UploadQuery, ValidateQuery,
 };
 pub use receipt::{RECEIPT_TYPE, Stated, StatedOf};
 pub use result::{
-    Acknowledge, DeliveriesView, DeliveryState, DeliveryView, Receipt, ResultReceipt, ResultView,
+    Acknowledge, DeliveriesView, DeliveryState, DeliveryView, Receipt, Redeliver, ResultReceipt,
+    ResultView,
 };
 pub use sweep::SweepReport;
 pub use upload::{

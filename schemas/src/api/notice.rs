@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::result::ResultView;
 use crate::event::{Closed, ExpiryReason, HeldReason, Placement, PoolState};
-use crate::id::{AccountId, BatchId, UploadId};
+use crate::id::{AccountId, BatchId, ResultId, UploadId};
 use crate::name::FileName;
 
 /// What is sent for a notice: where it follows from, and the notice. The tables have it already.
@@ -95,6 +95,18 @@ pub enum Notice {
     Result {
         /// It.
         result: Box<ResultView>,
+    },
+    /// A result was withdrawn: whoever has it had better not use it.
+    ResultWithdrawn {
+        /// The result.
+        result: ResultId,
+        /// Its batch.
+        batch: BatchId,
+    },
+    /// Results are to be delivered once more: those that `again=true` lists.
+    Redelivery {
+        /// From this sequence number on.
+        from_seq: u64,
     },
     /// A batch, or what was to follow its last result, will not be worked on: the pool is archived.
     BatchCancelled {

@@ -77,6 +77,14 @@ pub struct OfferQuery {
     pub manifest_sha256: Digest,
 }
 
+/// What is said of a correction that is sent as the body.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CorrectQuery {
+    /// What its giver calls it.
+    pub name: String,
+}
+
 /// Whose token it is to be.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub struct ValidateQuery {
@@ -111,8 +119,11 @@ pub struct ResultsQuery {
     pub cursor: Option<u64>,
     /// Rows in the page, 100 by default and as many as `page_rows_max` at most.
     pub limit: Option<usize>,
-    /// Only those the caller has not acknowledged.
+    /// Only those the caller has not acknowledged, or is to get once more.
     pub pending: Option<bool>,
+    /// Only those the caller is to get once more: an admin asked for it, and they were not
+    /// acknowledged since.
+    pub again: Option<bool>,
 }
 
 /// Which deliveries.

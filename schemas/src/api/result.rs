@@ -24,9 +24,18 @@ pub struct ResultView {
     pub part: u32,
     /// The revision it was computed from.
     pub revision: u32,
-    /// The result it takes the place of.
+    /// How often the revision's result was corrected, this time counted; 0: a worker computed it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub correction: u32,
+    /// The result it takes the place of: of an earlier revision, or the one it corrects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub supersedes: Option<ResultId>,
+    /// The correction that took its place: whoever has not got it yet gets that instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub corrected_by: Option<ResultId>,
+    /// When an admin withdrew it: nobody gets its bytes any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withdrawn_at: Option<LogTime>,
     /// What the worker calls it.
     pub name: FileName,
     /// What it is.
@@ -40,6 +49,29 @@ pub struct ResultView {
     /// Whether its bytes can still be had.
     #[serde(default, skip_serializing_if = "Content::is_kept")]
     pub content: Content,
+}
+
+impl ResultView {
+    /// Whether members that have not got it are to get it.
+    pub fn is_owed(&self) -> bool {
+        self.corrected_by.is_none() && self.withdrawn_at.is_none() && self.content == Content::Kept
+    }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+/// `POST /v1/pools/{pool}/redeliveries`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Redeliver {
+    /// To whom; to all members when it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member: Option<AccountId>,
+    /// Results from this sequence number on, up to now.
+    pub from_seq: u64,
 }
 
 /// `201`: the result is published. `200`: it was already, with the same bytes.
@@ -108,6 +140,10 @@ pub enum DeliveryState {
     Fetched,
     /// The member has it and has checked its digest.
     Acknowledged,
+    /// The member had not got it when a correction took its place.
+    Superseded,
+    /// The member had not got it when it was withdrawn.
+    Withdrawn,
 }
 
 /// One member and one result.
@@ -123,6 +159,10 @@ pub struct DeliveryView {
     /// Since when.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<LogTime>,
+    /// Whether an admin asked for it to be delivered once more, and the member has not acknowledged
+    /// it since.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub again: bool,
 }
 
 /// Who has a result, and who has not.

@@ -28,6 +28,9 @@ pub struct DeliveryAcknowledged {
     pub member: AccountId,
     /// The digest the member found.
     pub sha256: Digest,
+    /// The redelivery that it acknowledges too, where one asked for the result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redelivery: Option<u64>,
 }
 
 /// A member found another digest than the result's.

@@ -5,6 +5,7 @@
 
 mod audit;
 mod clock;
+mod correction;
 mod delivery;
 mod directory;
 pub mod example;
@@ -18,6 +19,9 @@ mod work;
 
 pub use audit::{AuditOutcome, AuditRecorded};
 pub use clock::{SemanticsRaised, Timer, TimerDue};
+pub use correction::{
+    RedeliveryBegun, RedeliveryRequested, ResultCorrected, ResultWithdrawRequested, ResultWithdrawn,
+};
 pub use delivery::{DeliveryAcknowledged, DeliveryFailed, DeliveryFetched};
 pub use directory::{
     AccountCreated, AccountDisabled, AccountEnabled, MembershipCopied, PolicyCopied, PoolLocated,
@@ -146,6 +150,9 @@ topic_bodies! {
         ProcessingFailed = "sluice.processing.failed.v1",
         ResultOffered = "sluice.result.offered.v1",
         BatchRetryRequested = "sluice.batch.retry-requested.v1",
+        ResultCorrected = "sluice.result.corrected.v1",
+        ResultWithdrawRequested = "sluice.result.withdraw-requested.v1",
+        RedeliveryRequested = "sluice.redelivery.requested.v1",
         TimerDue = "sluice.timer.due.v1",
         SemanticsRaised = "sluice.semantics.raised.v1",
     }
@@ -185,6 +192,8 @@ topic_bodies! {
         LeaseExpired = "sluice.lease.expired.v1",
         ResultPublished = "sluice.result.published.v1",
         ResultRefused = "sluice.result.refused.v1",
+        ResultWithdrawn = "sluice.result.withdrawn.v1",
+        RedeliveryBegun = "sluice.redelivery.begun.v1",
     }
 
     /// `sluice.pool.<pool>.deliveries`: who has which result.
@@ -236,6 +245,8 @@ impl Event {
             Self::ProcessingFailed(body) => body.batch.to_string(),
             Self::ResultOffered(body) => body.batch.to_string(),
             Self::BatchRetryRequested(body) => body.batch.to_string(),
+            Self::ResultCorrected(body) => body.of.to_string(),
+            Self::ResultWithdrawRequested(body) => body.result.to_string(),
             Self::MemberAddRequested(body) => body.account.to_string(),
             Self::MemberJoinRequested(body) => body.account.to_string(),
             Self::MemberRemoveRequested(body) => body.account.to_string(),
@@ -250,6 +261,7 @@ impl Event {
             | Self::PoolResumeRequested(_)
             | Self::PoolArchiveRequested(_)
             | Self::WindowCloseAsked(_)
+            | Self::RedeliveryRequested(_)
             | Self::TimerDue(_)
             | Self::SemanticsRaised(_) => return None,
         })
@@ -277,6 +289,7 @@ impl Derived {
             Self::LeaseExpired(body) => body.batch.to_string(),
             Self::ResultPublished(body) => body.result.to_string(),
             Self::ResultRefused(body) => body.batch.to_string(),
+            Self::ResultWithdrawn(body) => body.result.to_string(),
             Self::MemberAdded(body) => body.account.to_string(),
             Self::MemberRoleChanged(body) => body.account.to_string(),
             Self::MemberRemoved(body) => body.account.to_string(),
@@ -291,6 +304,7 @@ impl Derived {
             | Self::PoolArchived(_)
             | Self::RequestRefused(_)
             | Self::ClaimRefused(_)
+            | Self::RedeliveryBegun(_)
             | Self::ContentErased(_) => return None,
         })
     }
@@ -326,7 +340,9 @@ impl Derived {
             | Self::BatchLeased(_)
             | Self::ClaimRefused(_)
             | Self::ResultPublished(_)
-            | Self::ResultRefused(_) => true,
+            | Self::ResultRefused(_)
+            | Self::ResultWithdrawn(_)
+            | Self::RedeliveryBegun(_) => true,
             Self::WindowOpened(_)
             | Self::FilesGrouped(_)
             | Self::ManifestPage(_)

@@ -169,7 +169,7 @@ pub struct LeaseExpired {
     pub attempts: u32,
 }
 
-/// The one result of a revision: to be shared with the whole pool. Its place in this topic is its
+/// The one result of a revision, or a correction of it: to be shared with the whole pool. Its place in this topic is its
 /// sequence number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ResultPublished {
@@ -183,10 +183,13 @@ pub struct ResultPublished {
     pub part: u32,
     /// The revision it was computed from.
     pub revision: u32,
-    /// The result of an earlier revision that this one takes the place of.
+    /// How often the revision's result was corrected, this time counted; 0: a worker computed it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub correction: u32,
+    /// The result that this one takes the place of: of an earlier revision, or the one it corrects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub supersedes: Option<ResultId>,
-    /// Who computed it.
+    /// Who computed it, or corrected it.
     pub worker: AccountId,
     /// What the worker calls it.
     pub name: FileName,
@@ -198,6 +201,11 @@ pub struct ResultPublished {
     pub sha256: Digest,
     /// Length in bytes.
     pub size_bytes: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// Why a result was not taken.
@@ -214,6 +222,11 @@ pub enum OfferRefusal {
     HasResult,
     /// The worker is no processor of the pool.
     NotAProcessor,
+    /// The result to be corrected is not the newest of its batch.
+    Superseded,
+    /// The result to be corrected is of a batch that is remembered no more: no late file can reach
+    /// its window.
+    Settled,
 }
 
 /// A result was not taken; nothing changed.

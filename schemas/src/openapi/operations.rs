@@ -3,13 +3,13 @@
 use super::operation::{Gives, Operation};
 use crate::api::{
     Acknowledge, AddMember, ArchivePool, ArchiveQuery, AuditQuery, AuditView, BatchView, Claim,
-    ClientSecret, ClientView, CloseWindow, CreatePool, Credentials, DeliveriesQuery,
+    ClientSecret, ClientView, CloseWindow, CorrectQuery, CreatePool, Credentials, DeliveriesQuery,
     DeliveriesView, EarlierQuery, Fail, FilesQuery, GiveAway, IssueToken, IssuedToken, Join,
     JoinDevice, JoinedDevice, Lease, MakeClient, ManifestQuery, ManifestView, MemberView,
-    OfferQuery, Page, PageQuery, PolicyView, PoolView, Receipt, ReleaseUpload, Renew, RequestBatch,
-    RequestedBatch, ResultReceipt, ResultView, ResultsQuery, SignUp, SignedIn, SweepReport,
-    TokenAnswer, TokenForm, TokenView, UpdateManifest, UpdateQuery, UpdateReceipt, UploadQuery,
-    UploadReceipt, UploadView, ValidateQuery, Validated, WindowView,
+    OfferQuery, Page, PageQuery, PolicyView, PoolView, Receipt, Redeliver, ReleaseUpload, Renew,
+    RequestBatch, RequestedBatch, ResultReceipt, ResultView, ResultsQuery, SignUp, SignedIn,
+    SweepReport, TokenAnswer, TokenForm, TokenView, UpdateManifest, UpdateQuery, UpdateReceipt,
+    UploadQuery, UploadReceipt, UploadView, ValidateQuery, Validated, WindowView,
 };
 use crate::policy::PolicyAsk;
 use crate::problem::Code;
@@ -311,10 +311,25 @@ fn batches() -> Vec<Operation> {
 fn results() -> Vec<Operation> {
     vec![
         Operation::on(route::LIST_RESULTS).asks::<ResultsQuery>().lists::<Page<ResultView>>(),
-        Operation::on(route::LATEST_RESULT).gives::<ResultView>(200),
+        Operation::on(route::LATEST_RESULT)
+            .gives::<ResultView>(200)
+            .refuses(&[Code::ResultWithdrawn]),
         Operation::on(route::READ_RESULT).gives::<ResultView>(200),
-        Operation::on(route::FETCH_RESULT).gives_file(),
+        Operation::on(route::FETCH_RESULT).gives_file().refuses(&[Code::ResultWithdrawn]),
         Operation::on(route::ACKNOWLEDGE).takes::<Acknowledge>().gives::<Receipt>(200),
+        Operation::on(route::CORRECT_RESULT)
+            .asks::<CorrectQuery>()
+            .takes_file()
+            .gives::<ResultReceipt>(201)
+            .gives::<ResultReceipt>(200)
+            .may_be_pending()
+            .with(&["ReprDigest"])
+            .refuses(&[Code::ResultSuperseded, Code::ResultSettled]),
+        Operation::on(route::WITHDRAW_RESULT).answers(204, Gives::Nothing).may_be_pending(),
+        Operation::on(route::REDELIVER)
+            .takes::<Redeliver>()
+            .answers(204, Gives::Nothing)
+            .may_be_pending(),
         Operation::on(route::READ_DELIVERIES).asks::<DeliveriesQuery>().lists::<DeliveriesView>(),
         Operation::on(route::NOTICES)
             .sends(&["LastEventId"])

@@ -9,6 +9,7 @@ mod members;
 mod orders;
 mod range;
 mod replay;
+mod results;
 mod tale;
 mod triggers;
 mod versions;
@@ -339,11 +340,19 @@ pub(super) fn told(output: &Output) -> String {
         }
         Derived::ResultPublished(result) => {
             let supersedes = if result.supersedes.is_some() { " superseding" } else { "" };
-            format!("result of {} r{}{supersedes}", name(result.batch), result.revision)
+            let correction = match result.correction {
+                0 => String::new(),
+                n => format!(" correction {n}"),
+            };
+            format!("result of {} r{}{correction}{supersedes}", name(result.batch), result.revision)
         }
         Derived::ResultRefused(refused) => {
             let repeats = if refused.repeats.is_some() { ", a repeat" } else { "" };
             format!("result refused: {:?}{repeats}", refused.reason)
+        }
+        Derived::ResultWithdrawn(gone) => format!("withdrawn of {}", name(gone.batch)),
+        Derived::RedeliveryBegun(begun) => {
+            format!("again from {} for {:?}", begun.from_seq, begun.member.map(AccountId::bits))
         }
         Derived::ClaimRefused(refused) => format!("claim refused: {:?}", refused.reason),
         Derived::RequestRefused(refused) => format!("refused: {:?}", refused.reason),

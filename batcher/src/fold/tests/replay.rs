@@ -178,8 +178,11 @@ proptest! {
             match &output.body {
                 Derived::ResultPublished(result) => {
                     prop_assert!(results.insert(result.result));
-                    let before = newest.insert(result.batch, result.revision);
-                    prop_assert!(before < Some(result.revision), "revisions only grow");
+                    let place = (result.revision, result.correction);
+                    let before = newest.insert(result.batch, (place, result.result));
+                    let (older, supersedes) = before.unzip();
+                    prop_assert!(older < Some(place), "revisions and corrections only grow");
+                    prop_assert_eq!(result.supersedes, supersedes, "by name");
                 }
                 Derived::BatchLeased(leased) => {
                     let claim = epochs.insert((leased.batch, leased.epoch), leased.claim);

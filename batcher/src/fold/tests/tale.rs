@@ -21,7 +21,7 @@ type Said = (u8, u16, u8, u8, u16);
 pub(super) type Tale = (u8, Vec<Said>);
 
 pub(super) fn said() -> impl Strategy<Value = Tale> {
-    let one = (0..25_u8, 0..20_000_u16, 0..6_u8, any::<u8>(), any::<u16>());
+    let one = (0..27_u8, 0..20_000_u16, 0..6_u8, any::<u8>(), any::<u16>());
     (0..RULES, prop::collection::vec(one, 1..150))
 }
 
@@ -123,6 +123,8 @@ pub(super) fn tell((number, all): &Tale) -> (Telling, Vec<Output>) {
                 pool.say(PolicyChangeRequested { by, if_version, policy });
             }
             24 => drop(pool.retry(minute)),
+            25 => drop(pool.correct(minute, u32::from(a % 3), *a)),
+            26 => drop(pool.withdraw(minute, u32::from(a % 3))),
             19 | 20 => drop(decide_on_some_held_file(&mut pool, *a, *b)),
             _ => {
                 if let Some((due, timer)) = pool.state.due() {

@@ -62,7 +62,16 @@ pub(crate) async fn run(args: ListenArgs, session: &Session) -> anyhow::Result<D
         };
         match heard.transpose()? {
             // What was published up to now is in the lists, what comes from now on is heard.
-            Some(Heard::Connected) => listener.catch_up().await?,
+            Some(Heard::Connected) => {
+                listener.catch_up().await?;
+                listener.receive_again().await?;
+            }
+            Some(Heard::Notice { notice: Notice::Redelivery { .. }, .. }) => {
+                listener.receive_again().await?;
+            }
+            Some(Heard::Notice { notice: Notice::ResultWithdrawn { result, .. }, .. }) => {
+                session.print.note(&format!("result {result} was withdrawn: do not use it"));
+            }
             Some(Heard::Notice { notice: Notice::Result { result }, .. }) => {
                 listener.receive(&result).await?;
             }
@@ -92,7 +101,7 @@ impl Listener<'_> {
         if self.shelf.wants_latest_only() {
             return match self.patiently(async |client| client.latest_result(&pool).await).await {
                 Ok(result) => self.receive(&result).await,
-                Err(error) if error.code() == Some(Code::NotFound) => Ok(()),
+                Err(error) if is_gone(&error) => Ok(()),
                 Err(error) => Err(error.into()),
             };
         }
@@ -122,11 +131,38 @@ impl Listener<'_> {
         if !self.shelf.lacks(result) {
             return Ok(());
         }
+        if !result.is_owed() {
+            return self.shelf.note(result);
+        }
+        self.take(result).await
+    }
+
+    /// Receives what an admin asked to be delivered once more; a file that is still here is checked,
+    /// not fetched.
+    async fn receive_again(&mut self) -> anyhow::Result<()> {
+        let (pool, mut page) = (self.shelf.pool().clone(), PageAsk::default());
+        loop {
+            let results =
+                self.patiently(async |client| client.results_again(&pool, &page).await).await?;
+            for result in &results.items {
+                // Of the latest only the newest is kept.
+                if !self.shelf.wants_latest_only() || self.shelf.is_newest(result) {
+                    self.take(result).await?;
+                }
+            }
+            page.cursor = results.next_cursor;
+            if page.cursor.is_none() || self.session.stop.is_cancelled() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn take(&mut self, result: &ResultView) -> anyhow::Result<()> {
         let (pool, path) = (self.shelf.pool().clone(), self.shelf.path(result));
         let found = match self.fetch(&pool, result, &path).await {
             Ok(()) => result.sha256,
             Err(Error::OtherBytes { found, .. }) => found,
-            Err(error) if error.code() == Some(Code::NotFound) => return self.miss(result, error),
+            Err(error) if is_gone(&error) => return self.miss(result, error),
             Err(error) => return Err(error.into()),
         };
         let id = result.result;
@@ -183,4 +219,10 @@ impl Listener<'_> {
             }
         }
     }
+}
+
+/// Whether there is nothing to be had, and never will be under this name.
+fn is_gone(error: &Error) -> bool {
+    let gone = [Code::NotFound, Code::ResultWithdrawn, Code::ContentErased];
+    error.code().is_some_and(|code| gone.contains(&code))
 }

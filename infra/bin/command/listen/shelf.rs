@@ -29,6 +29,9 @@ struct Notes {
     after: Option<u64>,
     /// The greatest one: its window's end, part and revision.
     latest: Option<(EffectiveAt, u32, u32)>,
+    /// How often that one was corrected.
+    #[serde(default)]
+    correction: u32,
 }
 
 impl Shelf {
@@ -45,7 +48,7 @@ impl Shelf {
             Ok(text) => serde_json::from_slice(&text)
                 .with_context(|| format!("{}: mend or remove it", notes_path(&folder).display()))?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                Notes { pool: pool.clone(), after: None, latest: None }
+                Notes { pool: pool.clone(), after: None, latest: None, correction: 0 }
             }
             Err(error) => return Err(error).with_context(named),
         };
@@ -70,16 +73,22 @@ impl Shelf {
     /// Whether a result is still to be received. The latest never goes backwards.
     pub(super) fn lacks(&self, result: &ResultView) -> bool {
         if self.latest_only {
-            Some(rank(result)) > self.notes.latest
+            (Some(rank(result)), result.correction) > self.notes.rank()
         } else {
             Some(result.seq) > self.notes.after
         }
     }
 
+    /// Whether it is the greatest that was received.
+    pub(super) fn is_newest(&self, result: &ResultView) -> bool {
+        (Some(rank(result)), result.correction) == self.notes.rank()
+    }
+
     /// Remembers that a result was received.
     pub(super) fn note(&mut self, result: &ResultView) -> anyhow::Result<()> {
         self.notes.after = self.notes.after.max(Some(result.seq));
-        self.notes.latest = self.notes.latest.max(Some(rank(result)));
+        let greatest = self.notes.rank().max((Some(rank(result)), result.correction));
+        (self.notes.latest, self.notes.correction) = greatest;
         let path = notes_path(&self.folder);
         let write = || -> anyhow::Result<()> {
             let file = tempfile::NamedTempFile::new_in(&self.folder)?;
@@ -96,7 +105,11 @@ impl Shelf {
         let name = result.name.as_str();
         let name = if !self.latest_only {
             let start = result.window.start.to_string().replace(':', "-").replace(".000", "");
-            let place = format!("{start}_{}.{}_", result.part, result.revision);
+            let correction = match result.correction {
+                0 => String::new(),
+                n => format!(".{n}"),
+            };
+            let place = format!("{start}_{}.{}{correction}_", result.part, result.revision);
             let room = NAME_BYTES_MAX - place.len();
             let cut = name.ceil_char_boundary(name.len().saturating_sub(room));
             place + name.get(cut..).unwrap_or_default()
@@ -108,6 +121,12 @@ impl Shelf {
             name.to_owned()
         };
         self.folder.join(name)
+    }
+}
+
+impl Notes {
+    fn rank(&self) -> (Option<(EffectiveAt, u32, u32)>, u32) {
+        (self.latest, self.correction)
     }
 }
 
@@ -169,6 +188,11 @@ mod tests {
         assert!(shelf.lacks(&result(8, LATER, 2, 1, "a")));
         shelf.note(&result(6, EARLY, 1, 1, "a")).unwrap();
         assert!(!shelf.lacks(&result(9, LATER, 1, 2, "a")));
+        let corrected = ResultView { correction: 1, ..result(10, LATER, 1, 2, "a") };
+        assert!(shelf.lacks(&corrected), "a correction of the newest");
+        shelf.note(&corrected).unwrap();
+        assert!(!shelf.lacks(&corrected) && shelf.is_newest(&corrected));
+        assert!(shelf.lacks(&result(11, LATER, 1, 3, "a")));
     }
 
     #[test]
@@ -180,6 +204,8 @@ mod tests {
             path.file_name().unwrap().to_str().unwrap().to_owned()
         };
         assert_eq!(name(&shelf, "mean.csv"), "2026-11-21T10-30-00Z_2.3_mean.csv");
+        let corrected = ResultView { correction: 2, ..result(1, EARLY, 2, 3, "mean.csv") };
+        assert!(shelf.path(&corrected).ends_with("2026-11-21T10-30-00Z_2.3.2_mean.csv"));
         let long = name(&shelf, &format!("{}.csv", "ä".repeat(125)));
         assert!(long.len() <= 255 && long.ends_with("ä.csv") && long.starts_with("2026"), "{long}");
         drop(shelf);

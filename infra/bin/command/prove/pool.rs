@@ -95,7 +95,7 @@ impl Proof<'_> {
         let mut page = PageAsk::default();
         loop {
             let results = self.client.results_after(self.pool, None, &page).await?;
-            for result in &results.items {
+            for result in results.items.iter().filter(|result| result.is_owed()) {
                 let of = result.result;
                 let one = PageAsk { cursor: None, limit: Some(1) };
                 let view = match self.client.deliveries(self.pool, of, true, &one).await {

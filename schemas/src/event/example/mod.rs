@@ -15,10 +15,11 @@ use super::{
     CloseReason, Closed, ContentErased, Delivery, DeliveryAcknowledged, DeliveryFailed,
     DeliveryFetched, Derived, Event, ExpiryReason, FileDiscarded, FilePlaced, FileReleased,
     FilesGrouped, GroupedFile, LeaseExpired, LeaseRenewed, ManifestPage, OfferRefusal, Placement,
-    PoolCreated, ProcessingFailed, RangeListed, RangeOpened, ResultOffered, ResultPublished,
-    ResultRefused, SemanticsRaised, Sent, Timer, TimerDue, UpdateReceived, UploadDiscardRequested,
-    UploadReceived, UploadRefused, UploadReleaseRequested, UploadRepeated, WindowCloseAsked,
-    WindowOpened,
+    PoolCreated, ProcessingFailed, RangeListed, RangeOpened, RedeliveryBegun, RedeliveryRequested,
+    ResultCorrected, ResultOffered, ResultPublished, ResultRefused, ResultWithdrawRequested,
+    ResultWithdrawn, SemanticsRaised, Sent, Timer, TimerDue, UpdateReceived,
+    UploadDiscardRequested, UploadReceived, UploadRefused, UploadReleaseRequested, UploadRepeated,
+    WindowCloseAsked, WindowOpened,
 };
 use crate::digest::Digest;
 use crate::file::{FileRef, TimeSource, manifest_digest};
@@ -185,6 +186,9 @@ fn events_of_files(by: AccountId, account: AccountId, stored_at: StoredAt) -> Ve
         .into(),
         offered().into(),
         BatchRetryRequested { batch: batch(), by }.into(),
+        corrected(by, stored_at).into(),
+        ResultWithdrawRequested { result: result(), batch: batch(), by }.into(),
+        RedeliveryRequested { by, member: Some(account), from_seq: 7 }.into(),
         TimerDue { timer: Timer::MaxWait(window()), due: log_time() }.into(),
         SemanticsRaised { semantics: 1 }.into(),
     ]
@@ -203,6 +207,20 @@ fn offered() -> ResultOffered {
         sha256: Digest::of(b"result"),
         size_bytes: 6,
         stored_at: StoredAt::from_millis(MOMENT + 330_000),
+    }
+}
+
+fn corrected(by: AccountId, stored_at: StoredAt) -> ResultCorrected {
+    ResultCorrected {
+        of: result(),
+        batch: batch(),
+        by,
+        name: parsed("mean-corrected.csv"),
+        media_type: parsed("text/csv"),
+        object: parsed("r/0199f3a2-5c1e-7d53-b0a4-00000000000b"),
+        sha256: Digest::of(b"better"),
+        size_bytes: 6,
+        stored_at,
     }
 }
 
@@ -311,6 +329,7 @@ fn derived_of_work() -> Vec<Derived> {
             window: window(),
             part: 1,
             revision: 1,
+            correction: 0,
             supersedes: None,
             worker: worker(),
             name,
@@ -327,6 +346,10 @@ fn derived_of_work() -> Vec<Derived> {
             repeats: None,
         }
         .into(),
+        ResultWithdrawn { result: result(), batch: batch(), by: AccountId::from_bits(id(7)) }
+            .into(),
+        RedeliveryBegun { by: AccountId::from_bits(id(7)), member: Some(client()), from_seq: 7 }
+            .into(),
     ]
 }
 
@@ -336,7 +359,7 @@ pub fn deliveries() -> Vec<Delivery> {
     let sha256 = Digest::of(b"result");
     vec![
         DeliveryFetched { result, seq, member }.into(),
-        DeliveryAcknowledged { result, seq, member, sha256 }.into(),
+        DeliveryAcknowledged { result, seq, member, sha256, redelivery: Some(9) }.into(),
         DeliveryFailed { result, seq, member, sha256: Digest::of(b"cut short") }.into(),
     ]
 }
