@@ -153,7 +153,8 @@ routes! {
     FETCH_RESULT = Read Get "/v1/pools/{pool}/results/{result}/content" ReadResults "A result's bytes.";
     ACKNOWLEDGE = Write Post "/v1/pools/{pool}/results/{result}/ack" Acknowledge "Says that the caller has a result, and with which digest.";
     READ_DELIVERIES = Read Get "/v1/pools/{pool}/results/{result}/deliveries" ReadDeliveries "Who has a result, and who has not.";
-    NOTICES = Read Get "/v1/pools/{pool}/notices" Listen "What happens in the pool, as it happens (server-sent events).";
+    NOTICES = Read Get "/v1/pools/{pool}/notices" Listen "What happens in the pool, as it happens: server-sent events, or a WebSocket where one is asked for.";
+    READ_NOTICES = Read Get "/v1/pools/{pool}/notices/page" Listen "Notices after an id, oldest first; waits for one if asked to.";
 
     SWEEP = Read Get "/v1/sweep" SignedIn "What sweeping would remove now; for platform admins.";
 

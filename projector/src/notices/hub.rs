@@ -6,7 +6,6 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, Stream, StreamExt as _};
@@ -16,11 +15,10 @@ use infra::http::Refused;
 use infra::identity::Caller;
 use infra::log::{Chunk, Error, Find, Position, Read, Result, Tail};
 use schemas::event::Derived;
-use schemas::id::{AccountId, SessionId};
+use schemas::id::AccountId;
 use schemas::limit::Limits;
 use schemas::name::PoolName;
 use schemas::problem::Code;
-use schemas::time::Wall;
 use schemas::topic::{Offset, Topic};
 use schemas::wire;
 use tokio::sync::{Notify, Semaphore, mpsc};
@@ -28,6 +26,8 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 
 use super::catch_up;
+use super::event::{Event, Word};
+use super::lease::Lease;
 use super::say::{Told, say};
 use crate::metrics::ProjectorMetrics;
 use crate::progress::Progress;
@@ -50,10 +50,19 @@ const CATCHING_UP_MAX: usize = 16;
 #[derive(Debug)]
 struct Listener {
     member: AccountId,
-    session: SessionId,
-    expires_at: Wall,
     staff: bool,
-    to: mpsc::Sender<std::io::Result<Bytes>>,
+    lease: Arc<Lease>,
+    to: mpsc::Sender<Word>,
+}
+
+/// What one hears from now on.
+#[derive(Debug)]
+pub(super) struct Ear {
+    /// The first record that will be heard.
+    pub(super) from: Offset,
+    /// How long it is heard.
+    pub(super) lease: Arc<Lease>,
+    pub(super) heard: ReceiverStream<Word>,
 }
 
 /// A pool that somebody listens to.
@@ -119,7 +128,7 @@ impl Listener {
         if !told.is_for(self.member, self.staff) {
             return true;
         }
-        self.to.try_send(Ok(told.bytes.clone())).is_ok() && !told.farewell
+        self.to.try_send(Word::Notice(told.event.clone())).is_ok() && !told.event.farewell
     }
 }
 
@@ -147,19 +156,19 @@ impl Hub {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Listens to a pool: the first record that will be heard live, and the stream of events. By
-    /// then the tables have all records before that one: what is not heard can be read.
+    /// Listens to a pool. By then the tables have all records before the first that will be heard:
+    /// what is not heard can be read.
     pub(super) async fn listen(
         &self,
         pool: &PoolName,
         topic: &Topic,
         caller: &Caller,
         staff: bool,
-    ) -> Result<(Offset, impl Stream<Item = std::io::Result<Bytes>> + use<>), Refused> {
-        let (from, events) = self.join(pool, topic, caller, staff).await?;
+    ) -> Result<Ear, Refused> {
+        let ear = self.join(pool, topic, caller, staff).await?;
         // What comes meanwhile waits in the stream.
-        if self.progress.wait_batches(pool, from, TABLES_WAIT).await {
-            Ok((from, events))
+        if self.progress.wait_batches(pool, ear.from, TABLES_WAIT).await {
+            Ok(ear)
         } else {
             Err(Code::PositionNotReached.into())
         }
@@ -171,15 +180,10 @@ impl Hub {
         topic: &Topic,
         caller: &Caller,
         staff: bool,
-    ) -> Result<(Offset, impl Stream<Item = std::io::Result<Bytes>> + use<>), Refused> {
+    ) -> Result<Ear, Refused> {
         let (to, events) = mpsc::channel(WAITING_MAX);
-        let listener = Listener {
-            member: caller.account,
-            session: caller.session,
-            expires_at: caller.expires_at,
-            staff,
-            to,
-        };
+        let lease = Arc::new(Lease::of(caller));
+        let listener = Listener { member: caller.account, staff, lease: Arc::clone(&lease), to };
         let known = self.state().pools.contains_key(pool);
         let end = if known { None } else { Some(self.read.find(topic, Find::End).await?) };
         let State { pools, changed, count } = &mut *self.state();
@@ -204,7 +208,7 @@ impl Hub {
         heard.listeners.push(listener);
         *count += 1;
         self.metrics.listeners.inc();
-        Ok((heard.told, ReceiverStream::new(events)))
+        Ok(Ear { from: heard.told, lease, heard: ReceiverStream::new(events) })
     }
 
     /// What a member missed of these records.
@@ -215,7 +219,7 @@ impl Hub {
         records: Range<Offset>,
         member: AccountId,
         staff: bool,
-    ) -> impl Stream<Item = std::io::Result<Bytes>> + use<> {
+    ) -> impl Stream<Item = std::io::Result<Event>> + use<> {
         let told = catch_up::told(
             Arc::clone(&self.read),
             Arc::clone(&self.catching_up),
@@ -225,10 +229,15 @@ impl Hub {
         );
         told.filter_map(move |told| {
             std::future::ready(match told {
-                Ok(told) => told.is_for(member, staff).then_some(Ok(told.bytes)),
+                Ok(told) => told.is_for(member, staff).then_some(Ok(told.event)),
                 Err(error) => Some(Err(error)),
             })
         })
+    }
+
+    /// Whether the token of a stream is dead.
+    pub(super) fn has_ended(&self, lease: &Lease) -> bool {
+        lease.ended(&self.directory, self.clock.now())
     }
 
     /// Hears what there is to hear, until cancelled. Only one may run at a time.
@@ -336,12 +345,9 @@ impl Hub {
         let mut count = 0;
         for (pool, heard) in &mut state.pools {
             heard.listeners.retain(|listener| {
-                let ended = listener.to.is_closed()
-                    || listener.expires_at <= now
-                    || self.directory.is_revoked(listener.session)
-                    || self.directory.is_disabled(listener.member);
+                let ended = listener.to.is_closed() || listener.lease.ended(&self.directory, now);
                 if sign && !ended {
-                    _ = listener.to.try_send(Ok(Bytes::from_static(b": alive\n\n")));
+                    _ = listener.to.try_send(Word::Alive);
                 }
                 !ended
             });

@@ -97,6 +97,7 @@ pub fn routes(reading: Reading) -> Routes {
         .mount(route::FETCH_RESULT, results::fetch)
         .mount(route::READ_DELIVERIES, deliveries::list)
         .mount(route::NOTICES, notices::stream)
+        .mount(route::READ_NOTICES, notices::page)
         .mount(route::SWEEP, sweep::look)
         .with(reading)
 }

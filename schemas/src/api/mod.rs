@@ -19,14 +19,14 @@ pub use batch::{
     BatchFile, BatchView, Claim, Fail, Lease, LeaseView, ManifestView, Renew, RequestBatch,
     RequestedBatch, RevisionView,
 };
-pub use notice::{Notice, Noticed};
+pub use notice::{Listening, Notice, Noticed, NoticesPage, RenewStream, StreamRenewed};
 pub use pool::{
     AddMember, ArchivePool, CloseWindow, CreatePool, GiveAway, Held, IssueToken, IssuedToken, Join,
     JoinDevice, JoinedDevice, MemberView, PolicyView, PoolView, TokenView, WindowState, WindowView,
 };
 pub use query::{
-    DeliveriesQuery, EarlierQuery, ManifestQuery, OfferQuery, OnInvalid, PageQuery, ResultsQuery,
-    TokenForm, UpdateQuery, UploadQuery, ValidateQuery,
+    DeliveriesQuery, EarlierQuery, ManifestQuery, NoticesQuery, OfferQuery, OnInvalid, PageQuery,
+    ResultsQuery, TokenForm, UpdateQuery, UploadQuery, ValidateQuery,
 };
 pub use receipt::{RECEIPT_TYPE, Stated, StatedOf};
 pub use result::{

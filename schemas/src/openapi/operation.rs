@@ -3,6 +3,7 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use crate::problem::Code;
+use crate::role::Act;
 use crate::route::{self, Method, Route, Side};
 
 /// Makes the schema of a type.
@@ -100,7 +101,7 @@ impl Operation {
                 operation.refuses(&[Code::Forbidden, Code::NotFound, Code::MemberSuspended]);
         }
         match (route.side, route.method) {
-            (Side::Read, Method::Get) if route != route::NOTICES => operation
+            (Side::Read, Method::Get) if route.act != Act::Listen => operation
                 .sends(&["SluicePosition"])
                 .refuses(&[Code::InvalidRequest, Code::PositionNotReached]),
             (Side::Write, Method::Post | Method::Put | Method::Delete) => {

@@ -5,10 +5,11 @@ use crate::api::{
     Acknowledge, AddMember, ArchivePool, BatchView, Claim, ClientSecret, ClientView, CloseWindow,
     CreatePool, Credentials, DeliveriesQuery, DeliveriesView, EarlierQuery, Fail, GiveAway,
     IssueToken, IssuedToken, Join, JoinDevice, JoinedDevice, Lease, MakeClient, ManifestQuery,
-    ManifestView, MemberView, OfferQuery, Page, PageQuery, PolicyView, PoolView, Receipt,
-    ReleaseUpload, Renew, RequestBatch, RequestedBatch, ResultReceipt, ResultView, ResultsQuery,
-    SignUp, SignedIn, SweepReport, TokenAnswer, TokenForm, TokenView, UpdateManifest, UpdateQuery,
-    UpdateReceipt, UploadQuery, UploadReceipt, UploadView, ValidateQuery, Validated, WindowView,
+    ManifestView, MemberView, NoticesPage, NoticesQuery, OfferQuery, Page, PageQuery, PolicyView,
+    PoolView, Receipt, ReleaseUpload, Renew, RequestBatch, RequestedBatch, ResultReceipt,
+    ResultView, ResultsQuery, SignUp, SignedIn, SweepReport, TokenAnswer, TokenForm, TokenView,
+    UpdateManifest, UpdateQuery, UpdateReceipt, UploadQuery, UploadReceipt, UploadView,
+    ValidateQuery, Validated, WindowView,
 };
 use crate::policy::PolicyAsk;
 use crate::problem::Code;
@@ -309,8 +310,14 @@ fn results() -> Vec<Operation> {
         Operation::on(route::READ_DELIVERIES).asks::<DeliveriesQuery>().lists::<DeliveriesView>(),
         Operation::on(route::NOTICES)
             .sends(&["LastEventId"])
+            .asks::<NoticesQuery>()
             .answers(200, Gives::Text("text/event-stream"))
-            .refuses(&[Code::TooBusy]),
+            .answers(101, Gives::Nothing)
+            .refuses(&[Code::TooBusy, Code::PositionNotReached]),
+        Operation::on(route::READ_NOTICES)
+            .asks::<NoticesQuery>()
+            .gives::<NoticesPage>(200)
+            .refuses(&[Code::TooBusy, Code::PositionNotReached]),
     ]
 }
 

@@ -145,6 +145,7 @@ fn refusal(status: u16, codes: &[Code]) -> Value {
 
 fn meaning(status: u16) -> &'static str {
     match status {
+        101 => "A WebSocket, as asked for with `Upgrade`.",
         200 => "It is so.",
         201 => "It was made.",
         202 => "It is in the log and has no answer yet; see what comes of it at Location.",
