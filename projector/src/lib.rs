@@ -23,6 +23,7 @@ mod run_tests;
 mod samples;
 mod sweep;
 mod tables;
+mod webhooks;
 
 pub use fetched::{Fetched, ToWrite};
 pub use known::KnownTables;
@@ -34,3 +35,4 @@ pub use rebuild::rebuild;
 pub use run::{Deps, Error, prepare, run};
 pub use sweep::{SweepDeps, SweepError, Sweeper};
 pub use tables::Tables;
+pub use webhooks::{Deliveries, WebhookDeps};

@@ -178,6 +178,8 @@ pub enum Act {
     ReadDeliveries,
     /// Hear notices as they come.
     Listen,
+    /// Have notices sent to targets.
+    ManageWebhooks,
 }
 
 impl Act {
@@ -236,6 +238,7 @@ pub const RULES: &[Rule] = &[
     rule(Act::Acknowledge, ALL, NONE, false),
     rule(Act::ReadDeliveries, RoleSet::of(&[OWNER, ADMIN, PROCESSOR, ANALYST]), NONE, true),
     rule(Act::Listen, ALL, NONE, false),
+    rule(Act::ManageWebhooks, RoleSet::of(&[OWNER, ADMIN]), NONE, false),
 ];
 
 /// What the table says of one caller and one act.

@@ -156,6 +156,13 @@ routes! {
     NOTICES = Read Get "/v1/pools/{pool}/notices" Listen "What happens in the pool, as it happens: server-sent events, or a WebSocket where one is asked for.";
     READ_NOTICES = Read Get "/v1/pools/{pool}/notices/page" Listen "Notices after an id, oldest first; waits for one if asked to.";
 
+    MAKE_WEBHOOK = Write Post "/v1/pools/{pool}/webhooks" ManageWebhooks "Has notices sent to a target; the secret that signs them is shown this once.";
+    LIST_WEBHOOKS = Read Get "/v1/pools/{pool}/webhooks" ManageWebhooks "The pool's webhooks, and how each fares.";
+    REMOVE_WEBHOOK = Write Delete "/v1/pools/{pool}/webhooks/{webhook}" ManageWebhooks "Ends a webhook.";
+    RENEW_WEBHOOK = Write Post "/v1/pools/{pool}/webhooks/{webhook}/secret" ManageWebhooks "Gives a webhook another secret, shown this once; the one before signs too for a day.";
+    ENABLE_WEBHOOK = Write Post "/v1/pools/{pool}/webhooks/{webhook}/enable" ManageWebhooks "Has a webhook go on where it was, however it had ended.";
+    DISABLE_WEBHOOK = Write Post "/v1/pools/{pool}/webhooks/{webhook}/disable" ManageWebhooks "Has a webhook send nothing until it is enabled.";
+
     SWEEP = Read Get "/v1/sweep" SignedIn "What sweeping would remove now; for platform admins.";
 
     ERRORS = Process Get "/docs/errors" Anyone "What each problem code means.";

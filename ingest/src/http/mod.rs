@@ -16,6 +16,7 @@ mod ranges;
 mod reply;
 mod tokens;
 mod uploads;
+mod webhooks;
 mod work;
 
 use infra::http::Routes;
@@ -64,5 +65,10 @@ pub fn routes(state: State) -> Routes {
         .mount(route::FAIL, work::fail)
         .mount(route::OFFER_RESULT, work::offer_result)
         .mount(route::ACKNOWLEDGE, acks::acknowledge)
+        .mount(route::MAKE_WEBHOOK, webhooks::make)
+        .mount(route::REMOVE_WEBHOOK, webhooks::remove)
+        .mount(route::RENEW_WEBHOOK, webhooks::renew)
+        .mount(route::ENABLE_WEBHOOK, webhooks::enable)
+        .mount(route::DISABLE_WEBHOOK, webhooks::disable)
         .with(state)
 }

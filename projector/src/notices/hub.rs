@@ -14,13 +14,12 @@ use infra::directory::Directory;
 use infra::http::Refused;
 use infra::identity::Caller;
 use infra::log::{Chunk, Error, Find, Position, Read, Result, Tail};
-use schemas::event::Derived;
+use schemas::api::Notice;
 use schemas::id::AccountId;
 use schemas::limit::Limits;
 use schemas::name::PoolName;
 use schemas::problem::Code;
 use schemas::topic::{Offset, Topic};
-use schemas::wire;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
@@ -28,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 use super::catch_up;
 use super::event::{Event, Word};
 use super::lease::Lease;
-use super::say::{Told, say};
+use super::say::{Audience, Told, said};
 use crate::metrics::ProjectorMetrics;
 use crate::progress::Progress;
 
@@ -223,9 +222,9 @@ impl Hub {
         let told = catch_up::told(
             Arc::clone(&self.read),
             Arc::clone(&self.catching_up),
-            pool.clone(),
-            topic.clone(),
+            (pool.clone(), topic.clone()),
             records,
+            said,
         );
         told.filter_map(move |told| {
             std::future::ready(match told {
@@ -299,12 +298,8 @@ impl Hub {
         let state = &mut *self.state();
         let mut pools = state.pools.iter_mut();
         let (pool, heard) = pools.find(|(_, heard)| heard.topic == chunk.topic)?;
-        let said = chunk.records.iter().filter_map(|record| {
-            // What cannot be read halts the projection; here it is nothing to tell.
-            let (body, attributes) = wire::decode::<Derived>(&record.value).ok()?;
-            say(pool, record.offset, record.at, &body, attributes.cause)
-        });
-        heard.untold.push_back((chunk.end, said.collect()));
+        let all = chunk.records.iter().filter_map(|record| said(pool, record)).collect();
+        heard.untold.push_back((chunk.end, all));
         heard.from = Position { topic_id: chunk.topic_id, next: chunk.end };
         let first = !std::mem::replace(&mut heard.waiting, true);
         first.then(|| (pool.clone(), chunk.end))
@@ -358,6 +353,17 @@ impl Hub {
         }
         state.count = count;
         self.metrics.listeners.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// Tells owners, admins and processors who listen now what is in no record. It has the id of the
+    /// last one that is: whoever comes back after it misses nothing else.
+    pub(crate) fn announce(&self, pool: &PoolName, name: &str, notice: Notice) {
+        let state = &mut *self.state();
+        let Some(heard) = state.pools.get_mut(pool) else { return };
+        let id = heard.told.saturating_sub(1);
+        let event = Event::new(id, format!("{pool}:0"), name, notice);
+        let told = Told { audience: Audience::Staff, event };
+        heard.listeners.retain(|listener| listener.hears(&told));
     }
 
     fn drop_topic(&self, topic: &Topic) {

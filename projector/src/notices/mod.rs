@@ -5,7 +5,7 @@
 //! is first told what was missed, read from the log, then what happens now; nothing is left out
 //! between the two. A listener that is too slow is let go: it comes back with the last id it heard.
 
-mod catch_up;
+pub(crate) mod catch_up;
 mod event;
 mod hub;
 #[cfg(test)]
@@ -17,6 +17,7 @@ mod socket;
 
 pub use hub::{Hub, HubParts};
 pub(crate) use page::page;
+pub(crate) use say::notice;
 
 use std::io;
 use std::sync::Arc;
@@ -103,9 +104,8 @@ pub(crate) async fn stream(
     caller: Caller,
     Path(pool): Path<PoolName>,
     Query(query): Query<NoticesQuery>,
-    draining: Draining,
     upgrade: Option<Upgrade>,
-    headers: HeaderMap,
+    (draining, headers): (Draining, HeaderMap),
 ) -> Result<Response, Refused> {
     let seat = Seat::find(&reading, caller, &route::NOTICES, pool).await?;
     let next = next_record(&headers, &query)?;

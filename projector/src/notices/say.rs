@@ -1,5 +1,6 @@
 //! What a derived record is to those who listen: who is told, and in which words. Pure.
 
+use infra::log::Record;
 use schemas::api::Notice;
 use schemas::event::{Derived, FilePlaced, Placement, PoolState};
 use schemas::file::FileRef;
@@ -7,14 +8,14 @@ use schemas::id::AccountId;
 use schemas::name::PoolName;
 use schemas::time::LogTime;
 use schemas::topic::Offset;
-use schemas::wire::Cause;
+use schemas::wire::{self, Cause};
 
 use super::event::Event;
 use crate::project::{Said, Seen, view_of};
 
 /// Who is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Audience {
+pub(crate) enum Audience {
     /// One member.
     Member(AccountId),
     /// One member; and owners, admins and processors.
@@ -44,6 +45,13 @@ impl Told {
     }
 }
 
+/// The event of a record as it was read.
+pub(super) fn said(pool: &PoolName, record: &Record) -> Option<Told> {
+    // What cannot be read halts the projection; here it is nothing to tell.
+    let (body, attributes) = wire::decode::<Derived>(&record.value).ok()?;
+    say(pool, record.offset, record.at, &body, attributes.cause)
+}
+
 /// The event of one record of a pool's `.batches`, if it is one for those who listen.
 pub(super) fn say(
     pool: &PoolName,
@@ -58,7 +66,7 @@ pub(super) fn say(
 }
 
 /// Who hears of a record, under which name, and what.
-pub(super) fn notice(
+pub(crate) fn notice(
     pool: &PoolName,
     offset: Offset,
     at: LogTime,

@@ -9,6 +9,7 @@ mod pools;
 mod results;
 mod sweep;
 mod uploads;
+mod webhooks;
 mod windows;
 
 pub(crate) use uploads::upload_of;
@@ -22,6 +23,7 @@ use infra::blobs::Blobs;
 use infra::http::{Access, Allowed, AskedPosition, PoolPosition, Refused, Routes};
 use infra::identity::Caller;
 use infra::table::{Cell, Row};
+use infra::webhooks::Webhooks;
 use schemas::api::{Page, PageQuery};
 use schemas::id::AccountId;
 use schemas::limit::Limits;
@@ -63,6 +65,8 @@ pub struct Reading {
     pub fetched: Fetched,
     /// Who listens.
     pub hub: Arc<Hub>,
+    /// Whom notices are sent to.
+    pub webhooks: Arc<Webhooks>,
     /// What sweeping works with.
     pub sweep: SweepDeps,
 }
@@ -98,6 +102,7 @@ pub fn routes(reading: Reading) -> Routes {
         .mount(route::READ_DELIVERIES, deliveries::list)
         .mount(route::NOTICES, notices::stream)
         .mount(route::READ_NOTICES, notices::page)
+        .mount(route::LIST_WEBHOOKS, webhooks::list)
         .mount(route::SWEEP, sweep::look)
         .with(reading)
 }

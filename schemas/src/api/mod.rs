@@ -11,6 +11,7 @@ mod receipt;
 mod result;
 mod sweep;
 mod upload;
+mod webhook;
 
 pub use account::{
     ClientSecret, ClientView, Credentials, MakeClient, SignUp, SignedIn, TokenAnswer, Validated,
@@ -36,6 +37,9 @@ pub use sweep::SweepReport;
 pub use upload::{
     Content, Landing, ReleaseUpload, UpdateItem, UpdateManifest, UpdateReceipt, UploadReceipt,
     UploadState, UploadView,
+};
+pub use webhook::{
+    MakeWebhook, NotAKind, NoticeKind, WebhookBody, WebhookSecret, WebhookState, WebhookView,
 };
 
 use schemars::JsonSchema;

@@ -4,8 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::result::ResultView;
+use super::webhook::WebhookState;
 use crate::event::{Closed, ExpiryReason, HeldReason, Placement, PoolState};
-use crate::id::{AccountId, BatchId, UploadId};
+use crate::id::{AccountId, BatchId, UploadId, WebhookId};
 use crate::name::FileName;
 use crate::time::Wall;
 use crate::topic::Offset;
@@ -139,6 +140,16 @@ pub enum Notice {
     Suspended {
         /// Who.
         account: AccountId,
+    },
+    /// Nothing more is sent to a target; told to owners, admins and processors who listen then. Not
+    /// in the log: the list of webhooks says it too.
+    WebhookEnded {
+        /// The webhook.
+        webhook: WebhookId,
+        /// How it ended.
+        state: WebhookState,
+        /// Why the last try failed.
+        failure: String,
     },
     /// The member belongs to the pool no longer; the stream ends.
     Removed {

@@ -4,12 +4,12 @@ use super::operation::{Gives, Operation};
 use crate::api::{
     Acknowledge, AddMember, ArchivePool, BatchView, Claim, ClientSecret, ClientView, CloseWindow,
     CreatePool, Credentials, DeliveriesQuery, DeliveriesView, EarlierQuery, Fail, GiveAway,
-    IssueToken, IssuedToken, Join, JoinDevice, JoinedDevice, Lease, MakeClient, ManifestQuery,
-    ManifestView, MemberView, NoticesPage, NoticesQuery, OfferQuery, Page, PageQuery, PolicyView,
-    PoolView, Receipt, ReleaseUpload, Renew, RequestBatch, RequestedBatch, ResultReceipt,
-    ResultView, ResultsQuery, SignUp, SignedIn, SweepReport, TokenAnswer, TokenForm, TokenView,
-    UpdateManifest, UpdateQuery, UpdateReceipt, UploadQuery, UploadReceipt, UploadView,
-    ValidateQuery, Validated, WindowView,
+    IssueToken, IssuedToken, Join, JoinDevice, JoinedDevice, Lease, MakeClient, MakeWebhook,
+    ManifestQuery, ManifestView, MemberView, NoticesPage, NoticesQuery, OfferQuery, Page,
+    PageQuery, PolicyView, PoolView, Receipt, ReleaseUpload, Renew, RequestBatch, RequestedBatch,
+    ResultReceipt, ResultView, ResultsQuery, SignUp, SignedIn, SweepReport, TokenAnswer, TokenForm,
+    TokenView, UpdateManifest, UpdateQuery, UpdateReceipt, UploadQuery, UploadReceipt, UploadView,
+    ValidateQuery, Validated, WebhookSecret, WebhookView, WindowView,
 };
 use crate::policy::PolicyAsk;
 use crate::problem::Code;
@@ -21,7 +21,8 @@ const QUOTAS: &[Code] = &[Code::PoolQuotaExceeded, Code::MemberQuotaExceeded, Co
 /// All of them, in the order of the table of routes.
 pub(super) fn all() -> Vec<Operation> {
     let mut all =
-        [accounts(), pools(), people(), files(), batches(), results(), process()].concat();
+        [accounts(), pools(), people(), files(), batches(), results(), webhooks(), process()]
+            .concat();
     let place = |operation: &Operation| {
         route::ALL.iter().position(|route| *route == operation.route).unwrap_or(usize::MAX)
     };
@@ -318,6 +319,22 @@ fn results() -> Vec<Operation> {
             .asks::<NoticesQuery>()
             .gives::<NoticesPage>(200)
             .refuses(&[Code::TooBusy, Code::PositionNotReached]),
+    ]
+}
+
+fn webhooks() -> Vec<Operation> {
+    let changed = |route| Operation::on(route).answers(204, Gives::Nothing);
+    vec![
+        Operation::on(route::MAKE_WEBHOOK)
+            .takes::<MakeWebhook>()
+            .gives::<WebhookSecret>(201)
+            .with(&["Location"])
+            .refuses(&[Code::InvalidField, Code::ForbiddenTarget, Code::WebhooksFull]),
+        Operation::on(route::LIST_WEBHOOKS).gives::<Page<WebhookView>>(200),
+        Operation::on(route::RENEW_WEBHOOK).gives::<WebhookSecret>(200),
+        changed(route::REMOVE_WEBHOOK),
+        changed(route::ENABLE_WEBHOOK),
+        changed(route::DISABLE_WEBHOOK),
     ]
 }
 
