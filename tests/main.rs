@@ -14,6 +14,7 @@ mod cli;
 mod demo;
 mod full_disk;
 mod keeping;
+mod notices;
 mod random;
 mod refusals;
 mod server;

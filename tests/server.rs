@@ -23,6 +23,7 @@ pub(crate) struct Setup {
     pub(crate) faults: String,
     pub(crate) limits: Vec<String>,
     pub(crate) log: Option<String>,
+    pub(crate) flags: Vec<String>,
 }
 
 impl Setup {
@@ -31,7 +32,7 @@ impl Setup {
     pub(crate) fn new(data: &Path) -> Self {
         let limits = ["period_ms_min=1000", "snapshot_events=100", "address_requests_per_s=0"];
         let limits = limits.map(str::to_owned).into();
-        Self { data: data.to_owned(), faults: String::new(), limits, log: None }
+        Self { data: data.to_owned(), faults: String::new(), limits, log: None, flags: Vec::new() }
     }
 
     pub(crate) fn faults(mut self, faults: impl Into<String>) -> Self {
@@ -70,6 +71,7 @@ impl Server {
         for limit in &self.setup.limits {
             command.args(["--limit", limit]);
         }
+        command.args(&self.setup.flags);
         if let Some(log) = &self.setup.log {
             command.args(["--log", log]);
         }

@@ -35,3 +35,4 @@ pub mod supervise;
 pub mod table;
 pub mod telemetry;
 pub mod views;
+pub mod webhooks;

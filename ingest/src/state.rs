@@ -13,6 +13,7 @@ use infra::kept::Kept;
 use infra::known::Known;
 use infra::log::{Answers, Append};
 use infra::room::Room;
+use infra::webhooks::{Poster, Webhooks};
 use schemas::limit::Limits;
 
 use crate::metrics::IngestMetrics;
@@ -50,6 +51,10 @@ pub struct Parts {
     pub kept: Arc<dyn Kept>,
     /// What the tables know.
     pub known: Arc<dyn Known>,
+    /// Whom notices are sent to.
+    pub webhooks: Arc<Webhooks>,
+    /// Where they may be sent.
+    pub poster: Arc<Poster>,
     /// What is stamped on events.
     pub clock: Arc<dyn Clock>,
     /// Who may make an account.
@@ -75,6 +80,8 @@ pub struct State {
     pub(crate) kept: Arc<dyn Kept>,
     pub(crate) reservations: Arc<Reservations>,
     pub(crate) known: Arc<dyn Known>,
+    pub(crate) webhooks: Arc<Webhooks>,
+    pub(crate) poster: Arc<Poster>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) sign_ups: SignUps,
     pub(crate) limits: Arc<Limits>,
@@ -100,6 +107,8 @@ impl State {
             kept: parts.kept,
             reservations: Arc::default(),
             known: parts.known,
+            webhooks: parts.webhooks,
+            poster: parts.poster,
             clock: parts.clock,
             sign_ups: parts.sign_ups,
             limits: parts.limits,

@@ -24,6 +24,7 @@ mod run_tests;
 mod samples;
 mod sweep;
 mod tables;
+mod webhooks;
 
 pub use fetched::{Fetched, ToWrite};
 pub use known::KnownTables;
@@ -35,3 +36,4 @@ pub use rebuild::rebuild;
 pub use run::{Deps, Error, prepare, run};
 pub use sweep::{SweepDeps, SweepError, Sweeper};
 pub use tables::Tables;
+pub use webhooks::{Deliveries, WebhookDeps};

@@ -69,6 +69,12 @@ impl Progress {
         pools.get(pool).copied().unwrap_or_default().events
     }
 
+    /// The first record of the pool's `.batches` that is not in the tables.
+    pub(crate) fn batches(&self, pool: &PoolName) -> Offset {
+        let pools = self.pools.read().unwrap_or_else(PoisonError::into_inner);
+        pools.get(pool).copied().unwrap_or_default().batches
+    }
+
     /// Changes whenever the tables of any pool have moved on.
     pub(crate) fn version(&self) -> u64 {
         *self.version.borrow()

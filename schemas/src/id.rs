@@ -81,6 +81,8 @@ ids! {
     RequestId;
     /// A join token, named by a digest of its secret: the secret itself is never written down.
     TokenId;
+    /// One webhook: a target that a pool's notices are sent to.
+    WebhookId;
     /// One record, for consumers that drop duplicates by id (CloudEvents `id`).
     EventId;
     /// Whatever has an id, where it does not matter what it is.

@@ -107,6 +107,15 @@ limits! {
     ahead_bytes_max: 8_388_608;
     /// Listeners on the notices of one instance.
     listeners_max: 20_000;
+    /// Webhooks of one pool.
+    pool_webhooks_max: 10;
+    /// Webhooks of one installation.
+    webhooks_max: 1_000;
+    /// Longest a target may take to answer a message.
+    webhook_ms_max: 15_000;
+    /// The wait before a message that was not taken is sent again; the waits after it are up to
+    /// 17,280 times as long (docs/webhooks.md).
+    webhook_first_wait_ms: 5_000;
     /// Events of a pool after which its state is stored again, so that a start need not read all.
     snapshot_events: 10_000;
     /// Records of the audit log that may wait to be written; while there are as many, nothing is done

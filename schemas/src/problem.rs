@@ -126,6 +126,8 @@ codes! {
         "Raise the limit `pools_max`.";
     AccountsFull "accounts-full" 409 "the installation has as many accounts as it may have",
         "Raise the limit `accounts_max`.";
+    WebhooksFull "webhooks-full" 409 "there are as many webhooks as there may be",
+        "Remove one, or have the operator raise `pool_webhooks_max` or `webhooks_max`.";
     TokenUsedUp "token-used-up" 410 "the join token has been redeemed as often as it may be",
         "Ask an admin of the pool for a new one.";
     TokenExpired "token-expired" 410 "the join token has run out",
@@ -158,6 +160,8 @@ codes! {
         "See Content-Range for its length.";
     InvalidField "invalid-field" 422 "some fields have values that cannot be",
         "Correct each field named in `errors`.";
+    ForbiddenTarget "forbidden-target" 422 "nothing is sent to this target",
+        "Name an https:// address that everybody can reach; `detail` says what is wrong with this one.";
     EmptyFile "empty-file" 422 "the file is empty",
         "Send a file with at least one byte.";
     InvalidFileName "invalid-file-name" 422 "the file's name cannot be used",

@@ -184,6 +184,8 @@ pub enum Act {
     Listen,
     /// See what the audit log has of it.
     ReadAudit,
+    /// Have notices sent to targets.
+    ManageWebhooks,
 }
 
 impl Act {
@@ -245,6 +247,7 @@ pub const RULES: &[Rule] = &[
     rule(Act::ReadDeliveries, RoleSet::of(&[OWNER, ADMIN, PROCESSOR, ANALYST]), NONE, true),
     rule(Act::Listen, ALL, NONE, false),
     rule(Act::ReadAudit, RoleSet::of(&[OWNER, ADMIN]), NONE, true),
+    rule(Act::ManageWebhooks, RoleSet::of(&[OWNER, ADMIN]), NONE, false),
 ];
 
 /// What the table says of one caller and one act.

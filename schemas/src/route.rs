@@ -172,7 +172,15 @@ routes! {
     WITHDRAW_RESULT = Write Post "/v1/pools/{pool}/results/{result}/withdraw" DecideResults "Has a result be given out no more.";
     REDELIVER = Write Post "/v1/pools/{pool}/redeliveries" DecideResults "Has results from a sequence number on be delivered once more, to a member or to all.";
     READ_DELIVERIES = Read Get "/v1/pools/{pool}/results/{result}/deliveries" ReadDeliveries "Who has a result, and who has not.";
-    NOTICES = Read Get "/v1/pools/{pool}/notices" Listen "What happens in the pool, as it happens (server-sent events).";
+    NOTICES = Read Get "/v1/pools/{pool}/notices" Listen "What happens in the pool, as it happens: server-sent events, or a WebSocket where one is asked for.";
+    READ_NOTICES = Read Get "/v1/pools/{pool}/notices/page" Listen "Notices after an id, oldest first; waits for one if asked to.";
+
+    MAKE_WEBHOOK = Write Post "/v1/pools/{pool}/webhooks" ManageWebhooks "Has notices sent to a target; the secret that signs them is shown this once.";
+    LIST_WEBHOOKS = Read Get "/v1/pools/{pool}/webhooks" ManageWebhooks "The pool's webhooks, and how each fares.";
+    REMOVE_WEBHOOK = Write Delete "/v1/pools/{pool}/webhooks/{webhook}" ManageWebhooks "Ends a webhook.";
+    RENEW_WEBHOOK = Write Post "/v1/pools/{pool}/webhooks/{webhook}/secret" ManageWebhooks "Gives a webhook another secret, shown this once; the one before signs too for a day.";
+    ENABLE_WEBHOOK = Write Post "/v1/pools/{pool}/webhooks/{webhook}/enable" ManageWebhooks "Has a webhook go on where it was, however it had ended.";
+    DISABLE_WEBHOOK = Write Post "/v1/pools/{pool}/webhooks/{webhook}/disable" ManageWebhooks "Has a webhook send nothing until it is enabled.";
 
     READ_AUDIT = Read Get "/v1/pools/{pool}/audit" ReadAudit "What was done, asked or denied about the pool, newest first.";
     AUDIT = Read Get "/v1/admin/audit" Platform "The audit log: what was done, asked or denied, newest first.";

@@ -73,6 +73,7 @@ const SENT: &[(Route, &str, &str, &str)] = &[
     // Empty, so that no other row misses what it corrects.
     (route::CORRECT_RESULT, "?name=r.txt", "text/plain", ""),
     (route::REDELIVER, "", JSON, r#"{"from_seq":0}"#),
+    (route::MAKE_WEBHOOK, "", JSON, r#"{"url":"https://127.0.0.1:9/","notices":["result"]}"#),
     (
         route::ACKNOWLEDGE,
         "",
@@ -120,12 +121,19 @@ pub(super) fn path(route: &Route, who: &str) -> String {
         route::SUSPEND_MEMBER | route::RESUME_MEMBER => "$rival",
         _ => "$guest",
     };
+    let webhook = match *route {
+        // Each who may removes another.
+        route::REMOVE_WEBHOOK if who == "owner" => "$webhook_one",
+        route::REMOVE_WEBHOOK if who == "admin" => "$webhook_two",
+        _ => "$webhook",
+    };
     // What is archived already is not changed by it.
     let pool = if *route == route::ARCHIVE_POOL { "$attic" } else { "$pool" };
     let name = if *route == route::LOG_IN { "owner" } else { "out" };
     let parameters = [
         ("{pool}", pool),
         ("{token}", "$spare_token"),
+        ("{webhook}", webhook),
         ("{account}", account),
         ("{client}", "$contributor"),
         ("{upload}", "$upload"),

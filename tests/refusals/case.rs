@@ -34,6 +34,7 @@ const FILES: &[(&str, &str)] = &[
     ("pools", include_str!("cases/pools.http")),
     ("uploads", include_str!("cases/uploads.http")),
     ("updates", include_str!("cases/updates.http")),
+    ("webhooks", include_str!("cases/webhooks.http")),
     ("work", include_str!("cases/work.http")),
     ("reads", include_str!("cases/reads.http")),
 ];

@@ -182,6 +182,15 @@ impl World {
         std::thread::sleep(Duration::from_millis(1_100));
     }
 
+    /// As many webhooks as the pool may have, of what does not happen here.
+    pub(super) fn webhooks(&mut self) {
+        for fact in ["webhook", "webhook_one", "webhook_two"] {
+            let body = r#"{"url":"https://127.0.0.1:9/","notices":["batch-cancelled"]}"#;
+            let made = self.done("owner", "POST /v1/pools/$pool/webhooks", body);
+            self.know(fact, made["webhook"].as_str().unwrap());
+        }
+    }
+
     /// Who and what is not as it was: a suspended member, an archived pool, a revoked token, a
     /// device that joined in one call.
     pub(super) fn standing(&mut self) {

@@ -50,9 +50,12 @@ impl World {
             "update_files_max=3",
             "range_files_max=1",
             "pools_max=4",
+            "pool_webhooks_max=3",
         ] {
             setup.limits.push(limit.to_owned());
         }
+        // Targets of webhooks that nobody serves; they are never sent anything.
+        setup.flags = ["--webhook-network", "127.0.0.0/8"].map(str::to_owned).into();
         let server = Server::start(setup);
         let (facts, tokens) = (BTreeMap::new(), BTreeMap::new());
         let mut world = Self { server, facts, tokens, position: String::new(), _folder: folder };
@@ -61,6 +64,7 @@ impl World {
         world.pools();
         world.batches();
         world.join_tokens();
+        world.webhooks();
         world.standing();
         world.forge();
         world.parts();

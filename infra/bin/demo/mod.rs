@@ -135,6 +135,8 @@ fn up_args(args: &DemoArgs, password: &str) -> UpArgs {
         ],
         proxies: Vec::new(),
         proxy_header: "x-forwarded-for".to_owned(),
+        webhook_networks: Vec::new(),
+        public_url: String::new(),
         grace_s: GRACE_S,
         log_filter: args.log_filter.clone(),
         admin_password: Some(password.to_owned()),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use infra::http::peer::{Proxies, ProxyHeader};
 use infra::http::tls::Tls;
+use infra::webhooks::Reach;
 use schemas::limit::Limits;
 
 /// Serve everything in one process.
@@ -45,6 +46,13 @@ pub(crate) struct UpArgs {
     /// The header in which they say it: x-forwarded-for or forwarded
     #[arg(long, env = "SLUICE_PROXY_HEADER", default_value = "x-forwarded-for")]
     pub(crate) proxy_header: String,
+    /// A network of your own that webhooks may lead into, such as 10.1.0.0/16; as often as needed
+    #[arg(long = "webhook-network", env = "SLUICE_WEBHOOK_NETWORKS", value_name = "CIDR")]
+    #[arg(value_delimiter = ',')]
+    pub(crate) webhook_networks: Vec<String>,
+    /// What URLs in webhooks begin with, such as https://sluice.example; paths without it
+    #[arg(long, env = "SLUICE_PUBLIC_URL", value_name = "URL", default_value = "")]
+    pub(crate) public_url: String,
     /// Seconds that requests under way have to finish when the process is told to end
     #[arg(long, env = "SLUICE_GRACE_S", default_value_t = 20)]
     pub(crate) grace_s: u64,
@@ -110,6 +118,7 @@ pub(crate) struct Resolved {
     pub(crate) limits: Limits,
     pub(crate) proxies: Proxies,
     pub(crate) tls: Option<Arc<Tls>>,
+    pub(crate) webhook_reach: Reach,
 }
 
 impl UpArgs {
@@ -135,6 +144,11 @@ impl UpArgs {
             faults.push(fault);
             Proxies::default()
         });
+        let webhook_reach = Reach::new(&self.webhook_networks).unwrap_or_else(|network| {
+            faults
+                .push(format!("--webhook-network {network}: an address and a length is expected"));
+            Reach::default()
+        });
         let tls = match (&self.tls_cert, &self.tls_key) {
             (Some(cert), Some(key)) => match Tls::open(cert, key) {
                 Ok(tls) => Some(tls),
@@ -145,7 +159,10 @@ impl UpArgs {
             },
             _ => None,
         };
-        if faults.is_empty() { Ok(Resolved { log, limits, proxies, tls }) } else { Err(faults) }
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        Ok(Resolved { log, limits, proxies, tls, webhook_reach })
     }
 
     fn proxies(&self) -> Result<Proxies, String> {

@@ -23,6 +23,7 @@ use infra::room::{self, Room};
 use infra::steady::SteadyClock;
 use infra::supervise::{OnError, Stage, Supervisor};
 use infra::telemetry::{LogForm, Metrics, start_log};
+use infra::webhooks::{Poster, Webhooks};
 use schemas::limit::Limits;
 use schemas::topic::Topic;
 
@@ -78,7 +79,7 @@ fn renew_on_hangup(tls: Arc<Tls>, supervisor: &Supervisor) -> anyhow::Result<()>
 
 /// Starts everything; gives the address.
 pub(crate) async fn start(args: &UpArgs, supervisor: &Supervisor) -> anyhow::Result<SocketAddr> {
-    let Resolved { log, limits, proxies, tls } = match args.resolve() {
+    let Resolved { log, limits, proxies, tls, webhook_reach } = match args.resolve() {
         Ok(resolved) => resolved,
         Err(faults) => bail!("configuration:\n  {}", faults.join("\n  ")),
     };
@@ -88,7 +89,11 @@ pub(crate) async fn start(args: &UpArgs, supervisor: &Supervisor) -> anyhow::Res
     let doors = Arc::new(Doors::open(&args.data, &log, &limits, &clock).await?);
     ingest::prepare(doors.kept.as_ref()).await.context("make the table of reservations")?;
     let keys = Arc::new(KeyRing::open(&args.data.join(keys::TOKEN_KEYS))?);
-    let ground = Ground { limits, proxies, tls, clock, metrics, doors, keys };
+    let (kept, reach) = (Arc::clone(&doors.kept), webhook_reach);
+    let webhooks = Webhooks::open(kept, Arc::clone(&clock), &limits).await;
+    let webhooks = webhooks.context("make the tables of webhooks")?;
+    let poster = Poster::new(reach, &limits, VERSION);
+    let ground = Ground { limits, proxies, tls, clock, metrics, doors, keys, webhooks, poster };
     let (access, answers) = ground.begin(args, supervisor).await?;
     let routes = ground.stages(args, supervisor, &access, &answers)?;
     ground.serve(args, supervisor, routes, &access).await
@@ -104,6 +109,8 @@ struct Ground {
     doors: Arc<Doors>,
     /// What signs tokens and receipts.
     keys: Arc<KeyRing>,
+    webhooks: Arc<Webhooks>,
+    poster: Arc<Poster>,
 }
 
 impl Ground {
@@ -155,7 +162,7 @@ impl Ground {
     ) -> anyhow::Result<Routes> {
         let tasks = supervisor.stage(Stage::Work);
         self.batcher(&tasks, access);
-        let (reading, known) = self.projector(&tasks, access);
+        let (reading, known) = self.projector(args, &tasks, access);
         let ingest = ingest::State::new(ingest::Parts {
             log: Arc::clone(&self.doors.append),
             answers: Arc::clone(answers),
@@ -164,6 +171,8 @@ impl Ground {
             access: access.clone(),
             kept: Arc::clone(&self.doors.kept),
             known: Arc::new(known),
+            webhooks: Arc::clone(&self.webhooks),
+            poster: Arc::clone(&self.poster),
             clock: Arc::clone(&self.clock),
             sign_ups: args.sign_ups.into(),
             limits: Arc::clone(&self.limits),
@@ -196,8 +205,31 @@ impl Ground {
         });
     }
 
+    /// Notices sent to targets.
+    fn webhooks(
+        &self,
+        args: &UpArgs,
+        tasks: &infra::supervise::Tasks,
+        reading: &projector::Reading,
+    ) {
+        let deps = projector::WebhookDeps {
+            read: Arc::clone(&self.doors.read),
+            progress: Arc::clone(&reading.progress),
+            directory: Arc::clone(reading.access.directory()),
+            clock: Arc::clone(&self.clock),
+            webhooks: Arc::clone(&self.webhooks),
+            poster: Arc::clone(&self.poster),
+            hub: Arc::clone(&reading.hub),
+            public_url: args.public_url.trim_end_matches('/').to_owned(),
+        };
+        let deliveries = projector::Deliveries::new(deps, &self.limits, &self.metrics);
+        let token = tasks.token();
+        tasks.restart("webhooks", move || Arc::clone(&deliveries).run(token.clone()));
+    }
+
     fn projector(
         &self,
+        args: &UpArgs,
         tasks: &infra::supervise::Tasks,
         access: &Access,
     ) -> (projector::Reading, projector::KnownTables) {
@@ -249,7 +281,11 @@ impl Ground {
             anyhow::Ok(())
         });
         let (access, blobs) = (access.clone(), Arc::clone(&self.doors.blobs));
-        (projector::Reading { access, tables, progress, blobs, fetched, hub, sweep }, known)
+        let webhooks = Arc::clone(&self.webhooks);
+        let reading =
+            projector::Reading { access, tables, progress, blobs, fetched, hub, webhooks, sweep };
+        self.webhooks(args, tasks, &reading);
+        (reading, known)
     }
 
     /// The audit log: written until all requests have ended.

@@ -40,6 +40,7 @@ mod source;
 pub mod spool;
 mod sse;
 mod uploads;
+mod webhooks;
 mod work;
 
 pub use client::{Client, PageAsk, Probe};

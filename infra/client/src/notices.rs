@@ -7,9 +7,10 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use reqwest::header::{ACCEPT, HeaderName};
-use schemas::api::{Notice, Noticed};
+use schemas::api::{Notice, Noticed, NoticesPage};
 use schemas::name::PoolName;
 use schemas::route;
+use schemas::topic::Offset;
 
 use crate::client::Client;
 use crate::error::{Error, Result};
@@ -66,6 +67,20 @@ impl Client {
             over: false,
         };
         stream::unfold(listening, Listening::next).boxed()
+    }
+}
+
+impl Client {
+    /// The notices after the one of this id, or none yet; waits up to `wait` for one.
+    pub async fn notices_page(
+        &self,
+        pool: &PoolName,
+        after: Option<Offset>,
+        wait: Duration,
+    ) -> Result<NoticesPage> {
+        let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        let call = self.pool_call(route::READ_NOTICES, pool, &[]).waits(wait);
+        call.query("after", after).query("wait_ms", Some(wait_ms)).answer().await
     }
 }
 
@@ -133,7 +148,7 @@ impl Listening {
     fn hear(&mut self, bytes: &[u8]) -> Result<()> {
         let events = self.parser.push(bytes);
         for event in events.map_err(|error| Error::Unreadable(error.to_string()))? {
-            if let Ok(Noticed { position, notice }) = serde_json::from_str(&event.data) {
+            if let Ok(Noticed { position, notice, .. }) = serde_json::from_str(&event.data) {
                 // What is heard can be read, whichever instance answers.
                 self.client.note_position(&position);
                 self.waiting.push_back(Heard::Notice { id: event.id, notice });

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use http::HeaderMap;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, UPGRADE};
 use schemas::event::{PolicyCopied, PoolState};
 use schemas::id::AccountId;
 use schemas::limit::Limits;
@@ -16,6 +16,7 @@ use schemas::role::{Act, RoleSet, Verdict, judge};
 use schemas::route::Route;
 
 use super::Refused;
+use super::socket::offered;
 use crate::audit::trail;
 use crate::directory::{Directory, Pool};
 use crate::identity::{self, Caller, Identity};
@@ -80,7 +81,11 @@ impl Access {
 
     /// Who sent these headers.
     pub async fn caller(&self, headers: &HeaderMap) -> Result<Caller, Refused> {
-        let bearer = bearer(headers)?;
+        self.bearer(bearer(headers)?).await
+    }
+
+    /// Whose token this is.
+    pub async fn bearer(&self, bearer: &str) -> Result<Caller, Refused> {
         let mut known = self.identity.caller(bearer);
         if let Err(identity::Error::Unavailable { .. }) = &known {
             // The view may only be a little old, after a pause of the process for one.
@@ -154,10 +159,18 @@ impl Access {
     }
 }
 
+/// How a browser, which may set no other header, sends its token with the request for a WebSocket:
+/// as a subprotocol that begins so.
+const BEARER_PROTOCOL: &str = "bearer.";
+
 /// The one bearer token in the headers (RFC 6750, section 2.1).
 fn bearer(headers: &HeaderMap) -> Result<&str, Refused> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
-    let value = values.next().ok_or(Code::NotSignedIn)?;
+    let Some(value) = values.next() else {
+        let mut tokens = offered(headers).filter_map(|word| word.strip_prefix(BEARER_PROTOCOL));
+        let token = tokens.next().filter(|_| headers.contains_key(UPGRADE));
+        return token.ok_or_else(|| Code::NotSignedIn.into());
+    };
     let text = value.to_str().ok().filter(|_| values.next().is_none());
     let (scheme, token) = text.and_then(|text| text.split_once(' ')).ok_or(Code::InvalidToken)?;
     if scheme.eq_ignore_ascii_case("bearer") {

@@ -21,6 +21,7 @@ pub mod rate;
 mod refused;
 pub mod router;
 pub mod serve;
+pub mod socket;
 #[cfg(test)]
 mod tests;
 pub mod tls;

@@ -202,8 +202,9 @@ async fn accept(listener: TcpListener, front: Arc<Front>) -> Result<(), Infallib
         };
         match accepted {
             Ok((socket, peer)) => {
-                let held = Held::new(slot, front.metrics.connections.clone());
-                let connection = connection(socket, peer, Arc::clone(&front), held);
+                let held = Arc::new(Held::new(slot, front.metrics.connections.clone()));
+                let place = Place { tasks: front.tasks.clone(), held };
+                let connection = connection(socket, peer, Arc::clone(&front), place);
                 front.tasks.spawn("http connection", OnError::Log, connection);
             }
             Err(error) => {
@@ -214,8 +215,17 @@ async fn accept(listener: TcpListener, front: Arc<Front>) -> Result<(), Infallib
     }
 }
 
+/// Where what outlives its request runs: a connection that has become something else keeps its
+/// place among those that may be.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub(super) tasks: Tasks,
+    pub(super) held: Arc<Held>,
+}
+
 /// A connection's place among those that may be, counted.
-struct Held {
+#[derive(Debug)]
+pub(super) struct Held {
     _slot: Option<OwnedSemaphorePermit>,
     connections: Gauge,
 }
@@ -237,7 +247,7 @@ async fn connection(
     socket: TcpStream,
     peer: SocketAddr,
     front: Arc<Front>,
-    _held: Held,
+    place: Place,
 ) -> Result<(), Infallible> {
     // An answer is written in few large pieces; waiting for more to send only delays the last.
     if let Err(error) = socket.set_nodelay(true) {
@@ -246,7 +256,7 @@ async fn connection(
     let Some(socket) = front.shake_hands(socket, peer).await else { return Ok(()) };
     let pace = Pace::new(Arc::clone(&front.clock));
     let (paced, back) = Paced::lend(socket, pace.clone());
-    let on_time = drive(paced, peer, &front, &pace).await;
+    let on_time = drive(paced, (peer, place.clone()), &front, &pace).await;
     if on_time && pace.has_left_unread() {
         Box::pin(linger(&back)).await;
     }
@@ -254,8 +264,10 @@ async fn connection(
 }
 
 /// Answers requests until the connection ends; false when it was too slow.
-async fn drive(paced: Paced, peer: SocketAddr, front: &Arc<Front>, pace: &Pace) -> bool {
-    let service = service_fn(|request| answer(request, peer, Arc::clone(front), pace.clone()));
+async fn drive(paced: Paced, from: (SocketAddr, Place), front: &Arc<Front>, pace: &Pace) -> bool {
+    let peer = from.0;
+    let service =
+        service_fn(|request| answer(request, from.clone(), Arc::clone(front), pace.clone()));
     let connection = front.http.serve_connection(TokioIo::new(paced), service).with_upgrades();
     let mut connection = std::pin::pin!(connection);
     let mut looks = tokio::time::interval(front.pace.look_every());
@@ -283,7 +295,7 @@ async fn drive(paced: Paced, peer: SocketAddr, front: &Arc<Front>, pace: &Pace) 
 
 async fn answer(
     request: Request<Incoming>,
-    peer: SocketAddr,
+    (peer, place): (SocketAddr, Place),
     front: Arc<Front>,
     pace: Pace,
 ) -> Result<Response<Noted<Body>>, Infallible> {
@@ -292,6 +304,7 @@ async fn answer(
     let mut request = request.map(|body| Body::new(Noted::new(body, noting, Of::Request)));
     request.extensions_mut().insert(ConnectInfo(peer));
     request.extensions_mut().insert(front.draining.clone());
+    request.extensions_mut().insert(place);
     let answer = front.router.clone().oneshot(request).await?;
     Ok(answer.map(|body| Noted::new(body, pace, Of::Answer)))
 }

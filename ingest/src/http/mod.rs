@@ -17,6 +17,7 @@ mod reply;
 mod results;
 mod tokens;
 mod uploads;
+mod webhooks;
 mod work;
 
 use infra::http::Routes;
@@ -69,5 +70,10 @@ pub fn routes(state: State) -> Routes {
         .mount(route::WITHDRAW_RESULT, results::withdraw)
         .mount(route::REDELIVER, results::redeliver)
         .mount(route::ACKNOWLEDGE, acks::acknowledge)
+        .mount(route::MAKE_WEBHOOK, webhooks::make)
+        .mount(route::REMOVE_WEBHOOK, webhooks::remove)
+        .mount(route::RENEW_WEBHOOK, webhooks::renew)
+        .mount(route::ENABLE_WEBHOOK, webhooks::enable)
+        .mount(route::DISABLE_WEBHOOK, webhooks::disable)
         .with(state)
 }

@@ -46,6 +46,7 @@ use infra::log::{Answers, Append, Find, Options, Read, SqliteLog};
 use infra::room::Room;
 use infra::supervise::{OnError, Stage, Supervisor};
 use infra::telemetry::Metrics;
+use infra::webhooks::{Poster, Reach, Webhooks};
 use schemas::api::Stated;
 use schemas::event::{Body as EventBody, Event};
 use schemas::id::AccountId;
@@ -171,6 +172,9 @@ impl World {
         crate::prepare(&*self.kept).await.unwrap();
         let answers = Answers::new(self.log.clone(), self.clock.clone(), 1 << 20);
         self.spawn("answers", answers.clone().run(token));
+        let (kept, clock) = (self.kept.clone(), self.clock.clone());
+        let webhooks = Webhooks::open(kept, clock, &self.limits).await.unwrap();
+        let poster = Poster::new(Reach::default(), &self.limits, "tests");
         let append = Moody::new(self.log.clone());
         let limits = Arc::new(self.limits.clone());
         let state = State::new(Parts {
@@ -181,6 +185,8 @@ impl World {
             access: Access::new(identity.clone(), directory.clone(), limits.clone()),
             kept: self.kept.clone(),
             known: self.tables.clone(),
+            webhooks,
+            poster,
             clock: self.clock.clone(),
             sign_ups: self.sign_ups,
             limits,

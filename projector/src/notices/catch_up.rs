@@ -6,19 +6,15 @@ use std::sync::Arc;
 use futures_util::Stream;
 use futures_util::stream;
 use infra::log::{Error, Find, Position, Read, Record, Tail};
-use schemas::event::Derived;
 use schemas::name::PoolName;
 use schemas::topic::{Offset, Topic};
-use schemas::wire;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
-use super::say::{Told, say};
 
 /// Bytes of records read ahead of one who catches up.
 const AHEAD_BYTES_MAX: usize = 256 * 1024;
 
 /// One who catches up.
-struct CatchingUp {
+struct CatchingUp<T> {
     read: Arc<dyn Read>,
     room: Arc<Semaphore>,
     pool: PoolName,
@@ -26,27 +22,28 @@ struct CatchingUp {
     left: Range<Offset>,
     /// Held while records are being read.
     reading: Option<(Box<dyn Tail>, OwnedSemaphorePermit)>,
-    told: std::vec::IntoIter<Told>,
+    say: fn(&PoolName, &Record) -> Option<T>,
+    told: std::vec::IntoIter<T>,
 }
 
-/// The events of these records. A few at once may read; the others wait.
-pub(super) fn told(
+/// What is said of these records. A few at once may read; the others wait.
+pub(crate) fn told<T: Send + 'static>(
     read: Arc<dyn Read>,
     room: Arc<Semaphore>,
-    pool: PoolName,
-    topic: Topic,
+    (pool, topic): (PoolName, Topic),
     records: Range<Offset>,
-) -> impl Stream<Item = std::io::Result<Told>> {
+    say: fn(&PoolName, &Record) -> Option<T>,
+) -> impl Stream<Item = std::io::Result<T>> {
     let told = Vec::new().into_iter();
-    let one = CatchingUp { read, room, pool, topic, left: records, reading: None, told };
+    let one = CatchingUp { read, room, pool, topic, left: records, reading: None, say, told };
     stream::try_unfold(one, async |mut one| {
         let next = one.next().await.map_err(std::io::Error::other)?;
         Ok(next.map(|told| (told, one)))
     })
 }
 
-impl CatchingUp {
-    async fn next(&mut self) -> Result<Option<Told>, Error> {
+impl<T> CatchingUp<T> {
+    async fn next(&mut self) -> Result<Option<T>, Error> {
         loop {
             if let Some(told) = self.told.next() {
                 return Ok(Some(told));
@@ -72,14 +69,9 @@ impl CatchingUp {
         let Some((tail, _)) = &mut self.reading else { return Ok(()) };
         let chunk = tail.next().await?;
         let within = chunk.records.iter().filter(|record| record.offset < self.left.end);
-        let told: Vec<Told> = within.filter_map(|record| said(&self.pool, record)).collect();
+        let told: Vec<T> = within.filter_map(|record| (self.say)(&self.pool, record)).collect();
         self.left.start = chunk.end;
         self.told = told.into_iter();
         Ok(())
     }
-}
-
-fn said(pool: &PoolName, record: &Record) -> Option<Told> {
-    let (body, attributes) = wire::decode::<Derived>(&record.value).ok()?;
-    say(pool, record.offset, record.at, &body, attributes.cause)
 }

@@ -6,7 +6,6 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, Stream, StreamExt as _};
@@ -15,20 +14,20 @@ use infra::directory::Directory;
 use infra::http::Refused;
 use infra::identity::Caller;
 use infra::log::{Chunk, Error, Find, Position, Read, Result, Tail};
-use schemas::event::Derived;
-use schemas::id::{AccountId, SessionId};
+use schemas::api::Notice;
+use schemas::id::AccountId;
 use schemas::limit::Limits;
 use schemas::name::PoolName;
 use schemas::problem::Code;
-use schemas::time::Wall;
 use schemas::topic::{Offset, Topic};
-use schemas::wire;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 
 use super::catch_up;
-use super::say::{Told, say};
+use super::event::{Event, Word};
+use super::lease::Lease;
+use super::say::{Audience, Told, said};
 use crate::metrics::ProjectorMetrics;
 use crate::progress::Progress;
 
@@ -50,10 +49,19 @@ const CATCHING_UP_MAX: usize = 16;
 #[derive(Debug)]
 struct Listener {
     member: AccountId,
-    session: SessionId,
-    expires_at: Wall,
     staff: bool,
-    to: mpsc::Sender<std::io::Result<Bytes>>,
+    lease: Arc<Lease>,
+    to: mpsc::Sender<Word>,
+}
+
+/// What one hears from now on.
+#[derive(Debug)]
+pub(super) struct Ear {
+    /// The first record that will be heard.
+    pub(super) from: Offset,
+    /// How long it is heard.
+    pub(super) lease: Arc<Lease>,
+    pub(super) heard: ReceiverStream<Word>,
 }
 
 /// A pool that somebody listens to.
@@ -119,7 +127,7 @@ impl Listener {
         if !told.is_for(self.member, self.staff) {
             return true;
         }
-        self.to.try_send(Ok(told.bytes.clone())).is_ok() && !told.farewell
+        self.to.try_send(Word::Notice(told.event.clone())).is_ok() && !told.event.farewell
     }
 }
 
@@ -147,19 +155,19 @@ impl Hub {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Listens to a pool: the first record that will be heard live, and the stream of events. By
-    /// then the tables have all records before that one: what is not heard can be read.
+    /// Listens to a pool. By then the tables have all records before the first that will be heard:
+    /// what is not heard can be read.
     pub(super) async fn listen(
         &self,
         pool: &PoolName,
         topic: &Topic,
         caller: &Caller,
         staff: bool,
-    ) -> Result<(Offset, impl Stream<Item = std::io::Result<Bytes>> + use<>), Refused> {
-        let (from, events) = self.join(pool, topic, caller, staff).await?;
+    ) -> Result<Ear, Refused> {
+        let ear = self.join(pool, topic, caller, staff).await?;
         // What comes meanwhile waits in the stream.
-        if self.progress.wait_batches(pool, from, TABLES_WAIT).await {
-            Ok((from, events))
+        if self.progress.wait_batches(pool, ear.from, TABLES_WAIT).await {
+            Ok(ear)
         } else {
             Err(Code::PositionNotReached.into())
         }
@@ -171,15 +179,10 @@ impl Hub {
         topic: &Topic,
         caller: &Caller,
         staff: bool,
-    ) -> Result<(Offset, impl Stream<Item = std::io::Result<Bytes>> + use<>), Refused> {
+    ) -> Result<Ear, Refused> {
         let (to, events) = mpsc::channel(WAITING_MAX);
-        let listener = Listener {
-            member: caller.account,
-            session: caller.session,
-            expires_at: caller.expires_at,
-            staff,
-            to,
-        };
+        let lease = Arc::new(Lease::of(caller));
+        let listener = Listener { member: caller.account, staff, lease: Arc::clone(&lease), to };
         let known = self.state().pools.contains_key(pool);
         let end = if known { None } else { Some(self.read.find(topic, Find::End).await?) };
         let State { pools, changed, count } = &mut *self.state();
@@ -204,7 +207,7 @@ impl Hub {
         heard.listeners.push(listener);
         *count += 1;
         self.metrics.listeners.inc();
-        Ok((heard.told, ReceiverStream::new(events)))
+        Ok(Ear { from: heard.told, lease, heard: ReceiverStream::new(events) })
     }
 
     /// What a member missed of these records.
@@ -215,20 +218,25 @@ impl Hub {
         records: Range<Offset>,
         member: AccountId,
         staff: bool,
-    ) -> impl Stream<Item = std::io::Result<Bytes>> + use<> {
+    ) -> impl Stream<Item = std::io::Result<Event>> + use<> {
         let told = catch_up::told(
             Arc::clone(&self.read),
             Arc::clone(&self.catching_up),
-            pool.clone(),
-            topic.clone(),
+            (pool.clone(), topic.clone()),
             records,
+            said,
         );
         told.filter_map(move |told| {
             std::future::ready(match told {
-                Ok(told) => told.is_for(member, staff).then_some(Ok(told.bytes)),
+                Ok(told) => told.is_for(member, staff).then_some(Ok(told.event)),
                 Err(error) => Some(Err(error)),
             })
         })
+    }
+
+    /// Whether the token of a stream is dead.
+    pub(super) fn has_ended(&self, lease: &Lease) -> bool {
+        lease.ended(&self.directory, self.clock.now())
     }
 
     /// Hears what there is to hear, until cancelled. Only one may run at a time.
@@ -290,12 +298,8 @@ impl Hub {
         let state = &mut *self.state();
         let mut pools = state.pools.iter_mut();
         let (pool, heard) = pools.find(|(_, heard)| heard.topic == chunk.topic)?;
-        let said = chunk.records.iter().filter_map(|record| {
-            // What cannot be read halts the projection; here it is nothing to tell.
-            let (body, attributes) = wire::decode::<Derived>(&record.value).ok()?;
-            say(pool, record.offset, record.at, &body, attributes.cause)
-        });
-        heard.untold.push_back((chunk.end, said.collect()));
+        let all = chunk.records.iter().filter_map(|record| said(pool, record)).collect();
+        heard.untold.push_back((chunk.end, all));
         heard.from = Position { topic_id: chunk.topic_id, next: chunk.end };
         let first = !std::mem::replace(&mut heard.waiting, true);
         first.then(|| (pool.clone(), chunk.end))
@@ -336,12 +340,9 @@ impl Hub {
         let mut count = 0;
         for (pool, heard) in &mut state.pools {
             heard.listeners.retain(|listener| {
-                let ended = listener.to.is_closed()
-                    || listener.expires_at <= now
-                    || self.directory.is_revoked(listener.session)
-                    || self.directory.is_disabled(listener.member);
+                let ended = listener.to.is_closed() || listener.lease.ended(&self.directory, now);
                 if sign && !ended {
-                    _ = listener.to.try_send(Ok(Bytes::from_static(b": alive\n\n")));
+                    _ = listener.to.try_send(Word::Alive);
                 }
                 !ended
             });
@@ -352,6 +353,17 @@ impl Hub {
         }
         state.count = count;
         self.metrics.listeners.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// Tells owners, admins and processors who listen now what is in no record. It has the id of the
+    /// last one that is: whoever comes back after it misses nothing else.
+    pub(crate) fn announce(&self, pool: &PoolName, name: &str, notice: Notice) {
+        let state = &mut *self.state();
+        let Some(heard) = state.pools.get_mut(pool) else { return };
+        let id = heard.told.saturating_sub(1);
+        let event = Event::new(id, format!("{pool}:0"), name, notice);
+        let told = Told { audience: Audience::Staff, event };
+        heard.listeners.retain(|listener| listener.hears(&told));
     }
 
     fn drop_topic(&self, topic: &Topic) {

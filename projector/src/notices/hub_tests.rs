@@ -50,8 +50,8 @@ async fn whoever_begins_to_listen_can_read_what_it_will_not_hear() {
     let in_tables = Cell::new(false);
     tokio::join!(
         async {
-            let (from, _events) = hub.listen(&pool, &topic, &caller, false).await.unwrap();
-            assert!(from == 1 && in_tables.get(), "the record is neither heard nor read");
+            let ear = hub.listen(&pool, &topic, &caller, false).await.unwrap();
+            assert!(ear.from == 1 && in_tables.get(), "the record is neither heard nor read");
         },
         async {
             while counted.listeners.get() == 0 {

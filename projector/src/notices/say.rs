@@ -1,20 +1,21 @@
 //! What a derived record is to those who listen: who is told, and in which words. Pure.
 
-use bytes::Bytes;
-use schemas::api::{Notice, Noticed};
+use infra::log::Record;
+use schemas::api::Notice;
 use schemas::event::{Derived, FilePlaced, Placement, PoolState};
 use schemas::file::FileRef;
 use schemas::id::AccountId;
 use schemas::name::PoolName;
 use schemas::time::LogTime;
 use schemas::topic::Offset;
-use schemas::wire::Cause;
+use schemas::wire::{self, Cause};
 
+use super::event::Event;
 use crate::project::{Said, Seen, view_of};
 
 /// Who is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Audience {
+pub(crate) enum Audience {
     /// One member.
     Member(AccountId),
     /// One member; and owners, admins and processors.
@@ -29,10 +30,7 @@ pub(super) enum Audience {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Told {
     pub(super) audience: Audience,
-    /// Whether the member it is for belongs no longer: its streams end.
-    pub(super) farewell: bool,
-    /// The event as it is sent, the same bytes for all.
-    pub(super) bytes: Bytes,
+    pub(super) event: Event,
 }
 
 impl Told {
@@ -47,6 +45,13 @@ impl Told {
     }
 }
 
+/// The event of a record as it was read.
+pub(super) fn said(pool: &PoolName, record: &Record) -> Option<Told> {
+    // What cannot be read halts the projection; here it is nothing to tell.
+    let (body, attributes) = wire::decode::<Derived>(&record.value).ok()?;
+    say(pool, record.offset, record.at, &body, attributes.cause)
+}
+
 /// The event of one record of a pool's `.batches`, if it is one for those who listen.
 pub(super) fn say(
     pool: &PoolName,
@@ -57,14 +62,11 @@ pub(super) fn say(
 ) -> Option<Told> {
     let (audience, name, notice) = notice(pool, offset, at, body)?;
     let position = format!("{pool}:{}", cause.map_or(0, |cause| cause.offset));
-    let farewell = matches!(notice, Notice::Removed { .. } | Notice::Suspended { .. });
-    let data = serde_json::to_string(&Noticed { position, notice });
-    let data = data.expect("names and numbers always serialise");
-    let bytes = format!("id: {offset}\nevent: {name}\ndata: {data}\n\n").into();
-    Some(Told { audience, farewell, bytes })
+    Some(Told { audience, event: Event::new(offset, position, name, notice) })
 }
 
-fn notice(
+/// Who hears of a record, under which name, and what.
+pub(crate) fn notice(
     pool: &PoolName,
     offset: Offset,
     at: LogTime,
@@ -162,6 +164,7 @@ fn placed_notice(placed: &FilePlaced) -> (Audience, &'static str, Notice) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use schemas::api::Noticed;
     use schemas::event::example;
 
     #[test]
@@ -172,15 +175,15 @@ mod tests {
         for (offset, body) in (10..).zip(example::derived()) {
             let at = LogTime::from_millis(0);
             let Some(told) = say(&pool, offset, at, &body, cause) else { continue };
-            let text = String::from_utf8(told.bytes.to_vec()).unwrap();
+            let text = String::from_utf8(told.event.sse().to_vec()).unwrap();
             let lines: Vec<_> = text.trim_end().split('\n').collect();
             assert_eq!((lines.len(), lines[0]), (3, format!("id: {offset}").as_str()));
             let data: Noticed =
                 serde_json::from_str(lines[2].strip_prefix("data: ").unwrap()).unwrap();
-            assert_eq!(data.position, "tests:4");
+            assert_eq!((data.id, data.position.as_str()), (Some(offset), "tests:4"));
             names.push(lines[1].strip_prefix("event: ").unwrap().to_owned());
             let ends = ["event: removed", "event: suspended"].contains(&lines[1]);
-            assert_eq!(told.farewell, ends);
+            assert_eq!(told.event.farewell, ends);
         }
         let expected = [
             "accepted",
@@ -222,7 +225,7 @@ mod tests {
         let other = AccountId::from_bits(99);
         let told = |body: &Derived| say(&pool, 1, LogTime::from_millis(0), body, None).unwrap();
         let held = told(&held.unwrap().into());
-        assert!(held.bytes.starts_with(b"id: 1\nevent: held\n"), "{held:?}");
+        assert!(held.event.sse().starts_with(b"id: 1\nevent: held\n"), "{held:?}");
         let heard = |told: &Told| {
             [(sender, false), (other, true), (other, false)]
                 .map(|(member, staff)| told.is_for(member, staff))

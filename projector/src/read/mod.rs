@@ -16,6 +16,7 @@ mod results;
 mod sweep;
 mod uploads;
 mod walk;
+mod webhooks;
 mod windows;
 
 pub(crate) use uploads::upload_of;
@@ -29,6 +30,7 @@ use infra::blobs::Blobs;
 use infra::http::{Access, Allowed, AskedPosition, PoolPosition, Refused, Routes};
 use infra::identity::Caller;
 use infra::table::{Cell, Row};
+use infra::webhooks::Webhooks;
 use schemas::api::{Page, PageQuery};
 use schemas::id::AccountId;
 use schemas::limit::Limits;
@@ -71,6 +73,8 @@ pub struct Reading {
     pub fetched: Fetched,
     /// Who listens.
     pub hub: Arc<Hub>,
+    /// Whom notices are sent to.
+    pub webhooks: Arc<Webhooks>,
     /// What sweeping works with.
     pub sweep: SweepDeps,
 }
@@ -116,6 +120,8 @@ pub fn routes(reading: Reading) -> Routes {
         .mount(route::READ_AUDIT, audit::of_pool)
         .mount(route::AUDIT, audit::all)
         .mount(route::ALL_FILES, everyone::files)
+        .mount(route::READ_NOTICES, notices::page)
+        .mount(route::LIST_WEBHOOKS, webhooks::list)
         .mount(route::SWEEP, sweep::look)
         .with(reading)
 }

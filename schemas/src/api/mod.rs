@@ -12,6 +12,7 @@ mod receipt;
 mod result;
 mod sweep;
 mod upload;
+mod webhook;
 
 pub use account::{
     ClientSecret, ClientView, Credentials, MakeClient, SignUp, SignedIn, TokenAnswer, Validated,
@@ -21,15 +22,16 @@ pub use batch::{
     BatchFile, BatchView, Claim, Fail, Lease, LeaseView, ManifestView, Renew, RequestBatch,
     RequestedBatch, RevisionView,
 };
-pub use notice::{Notice, Noticed};
+pub use notice::{Listening, Notice, Noticed, NoticesPage, RenewStream, StreamRenewed};
 pub use pool::{
     AddMember, ArchivePool, CloseWindow, CreatePool, GiveAway, Held, IssueToken, IssuedToken, Join,
     JoinDevice, JoinedDevice, MemberView, NextClose, PolicyView, PoolView, TokenView, WindowState,
     WindowView,
 };
 pub use query::{
-    ArchiveQuery, CorrectQuery, DeliveriesQuery, EarlierQuery, ManifestQuery, OfferQuery,
-    OnInvalid, PageQuery, ResultsQuery, TokenForm, UpdateQuery, UploadQuery, ValidateQuery,
+    ArchiveQuery, CorrectQuery, DeliveriesQuery, EarlierQuery, ManifestQuery, NoticesQuery,
+    OfferQuery, OnInvalid, PageQuery, ResultsQuery, TokenForm, UpdateQuery, UploadQuery,
+    ValidateQuery,
 };
 pub use receipt::{RECEIPT_TYPE, Stated, StatedOf};
 pub use result::{
@@ -40,6 +42,9 @@ pub use sweep::SweepReport;
 pub use upload::{
     Content, Landing, ReleaseUpload, UpdateItem, UpdateManifest, UpdateReceipt, UploadReceipt,
     UploadState, UploadView,
+};
+pub use webhook::{
+    MakeWebhook, NotAKind, NoticeKind, WebhookBody, WebhookSecret, WebhookState, WebhookView,
 };
 
 use schemars::JsonSchema;

@@ -4,18 +4,55 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::result::ResultView;
+use super::webhook::WebhookState;
 use crate::event::{Closed, ExpiryReason, HeldReason, Placement, PoolState};
-use crate::id::{AccountId, BatchId, ResultId, UploadId};
+use crate::id::{AccountId, BatchId, ResultId, UploadId, WebhookId};
 use crate::name::FileName;
+use crate::time::Wall;
+use crate::topic::Offset;
 
 /// What is sent for a notice: where it follows from, and the notice. The tables have it already.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Noticed {
+    /// Its position in the pool's derived topic: send it back to go on after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<Offset>,
     /// The event it follows from: send it back as `Sluice-Position` with a read on any instance.
     pub position: String,
     /// What happened.
     #[serde(flatten)]
     pub notice: Notice,
+}
+
+/// The first message over a WebSocket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Listening {
+    /// What happens after the notice of this id is told.
+    pub after: Offset,
+}
+
+/// What a listener may say over a WebSocket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RenewStream {
+    /// An access token of the same account: the stream lives as long as this one.
+    pub token: String,
+}
+
+/// The answer to a new token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StreamRenewed {
+    /// When the stream ends unless another comes.
+    pub renewed_until: Wall,
+}
+
+/// Notices after an id, oldest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NoticesPage {
+    /// They.
+    pub items: Vec<Noticed>,
+    /// Ask for those after this next time.
+    pub after: Offset,
 }
 
 /// One notice; its `id` in the stream is its position in the pool's derived topic.
@@ -124,6 +161,16 @@ pub enum Notice {
     Suspended {
         /// Who.
         account: AccountId,
+    },
+    /// Nothing more is sent to a target; told to owners, admins and processors who listen then. Not
+    /// in the log: the list of webhooks says it too.
+    WebhookEnded {
+        /// The webhook.
+        webhook: WebhookId,
+        /// How it ended.
+        state: WebhookState,
+        /// Why the last try failed.
+        failure: String,
     },
     /// The member belongs to the pool no longer; the stream ends.
     Removed {

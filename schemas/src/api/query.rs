@@ -7,6 +7,7 @@ use crate::digest::Digest;
 use crate::id::AccountId;
 use crate::name::PoolName;
 use crate::time::{ObservedAt, SentAt};
+use crate::topic::Offset;
 
 /// Which part of a list.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -15,6 +16,18 @@ pub struct PageQuery {
     pub cursor: Option<String>,
     /// Rows in the page, 100 by default and as many as `page_rows_max` at most.
     pub limit: Option<usize>,
+}
+
+/// Where notices go on. A stream heeds `after` only.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NoticesQuery {
+    /// The `id` of the last notice that is known; what happens from now on without it.
+    pub after: Option<Offset>,
+    /// Notices in the page, 100 by default and as many as `page_rows_max` at most.
+    pub limit: Option<usize>,
+    /// How long a page waits for a first notice, as long as `claim_wait_ms_max` at most.
+    pub wait_ms: Option<u64>,
 }
 
 /// What is said of a file that is sent as the body.

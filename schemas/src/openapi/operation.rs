@@ -104,7 +104,7 @@ impl Operation {
                 operation.refuses(&[Code::Forbidden, Code::NotFound, Code::MemberSuspended]);
         }
         match (route.side, route.method) {
-            (Side::Read, Method::Get) if route != route::NOTICES => operation
+            (Side::Read, Method::Get) if route.act != Act::Listen => operation
                 .sends(&["SluicePosition"])
                 .refuses(&[Code::InvalidRequest, Code::PositionNotReached]),
             (Side::Write, Method::Post | Method::Put | Method::Delete) => {

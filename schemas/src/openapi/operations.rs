@@ -5,11 +5,12 @@ use crate::api::{
     Acknowledge, AddMember, ArchivePool, ArchiveQuery, AuditQuery, AuditView, BatchView, Claim,
     ClientSecret, ClientView, CloseWindow, CorrectQuery, CreatePool, Credentials, DeliveriesQuery,
     DeliveriesView, EarlierQuery, Fail, FilesQuery, GiveAway, IssueToken, IssuedToken, Join,
-    JoinDevice, JoinedDevice, Lease, MakeClient, ManifestQuery, ManifestView, MemberView,
-    OfferQuery, Page, PageQuery, PolicyView, PoolView, Receipt, Redeliver, ReleaseUpload, Renew,
-    RequestBatch, RequestedBatch, ResultReceipt, ResultView, ResultsQuery, SignUp, SignedIn,
-    SweepReport, TokenAnswer, TokenForm, TokenView, UpdateManifest, UpdateQuery, UpdateReceipt,
-    UploadQuery, UploadReceipt, UploadView, ValidateQuery, Validated, WindowView,
+    JoinDevice, JoinedDevice, Lease, MakeClient, MakeWebhook, ManifestQuery, ManifestView,
+    MemberView, NoticesPage, NoticesQuery, OfferQuery, Page, PageQuery, PolicyView, PoolView,
+    Receipt, Redeliver, ReleaseUpload, Renew, RequestBatch, RequestedBatch, ResultReceipt,
+    ResultView, ResultsQuery, SignUp, SignedIn, SweepReport, TokenAnswer, TokenForm, TokenView,
+    UpdateManifest, UpdateQuery, UpdateReceipt, UploadQuery, UploadReceipt, UploadView,
+    ValidateQuery, Validated, WebhookSecret, WebhookView, WindowView,
 };
 use crate::policy::PolicyAsk;
 use crate::problem::Code;
@@ -21,7 +22,8 @@ const QUOTAS: &[Code] = &[Code::PoolQuotaExceeded, Code::MemberQuotaExceeded, Co
 /// All of them, in the order of the table of routes.
 pub(super) fn all() -> Vec<Operation> {
     let mut all =
-        [accounts(), pools(), people(), files(), batches(), results(), process()].concat();
+        [accounts(), pools(), people(), files(), batches(), results(), webhooks(), process()]
+            .concat();
     let place = |operation: &Operation| {
         route::ALL.iter().position(|route| *route == operation.route).unwrap_or(usize::MAX)
     };
@@ -333,8 +335,30 @@ fn results() -> Vec<Operation> {
         Operation::on(route::READ_DELIVERIES).asks::<DeliveriesQuery>().lists::<DeliveriesView>(),
         Operation::on(route::NOTICES)
             .sends(&["LastEventId"])
+            .asks::<NoticesQuery>()
             .answers(200, Gives::Text("text/event-stream"))
-            .refuses(&[Code::TooBusy]),
+            .answers(101, Gives::Nothing)
+            .refuses(&[Code::TooBusy, Code::PositionNotReached]),
+        Operation::on(route::READ_NOTICES)
+            .asks::<NoticesQuery>()
+            .gives::<NoticesPage>(200)
+            .refuses(&[Code::TooBusy, Code::PositionNotReached]),
+    ]
+}
+
+fn webhooks() -> Vec<Operation> {
+    let changed = |route| Operation::on(route).answers(204, Gives::Nothing);
+    vec![
+        Operation::on(route::MAKE_WEBHOOK)
+            .takes::<MakeWebhook>()
+            .gives::<WebhookSecret>(201)
+            .with(&["Location"])
+            .refuses(&[Code::InvalidField, Code::ForbiddenTarget, Code::WebhooksFull]),
+        Operation::on(route::LIST_WEBHOOKS).gives::<Page<WebhookView>>(200),
+        Operation::on(route::RENEW_WEBHOOK).gives::<WebhookSecret>(200),
+        changed(route::REMOVE_WEBHOOK),
+        changed(route::ENABLE_WEBHOOK),
+        changed(route::DISABLE_WEBHOOK),
     ]
 }
 

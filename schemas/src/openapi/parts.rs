@@ -12,7 +12,7 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::operation::{Gives, Operation, Takes};
-use crate::id::{AccountId, BatchId, ResultId, UploadId};
+use crate::id::{AccountId, BatchId, ResultId, UploadId, WebhookId};
 use crate::name::{PoolName, UserName};
 use crate::problem::{CONTENT_TYPE, Code};
 use crate::route::Route;
@@ -145,6 +145,7 @@ fn refusal(status: u16, codes: &[Code]) -> Value {
 
 fn meaning(status: u16) -> &'static str {
     match status {
+        101 => "A WebSocket, as asked for with `Upgrade`.",
         200 => "It is so.",
         201 => "It was made.",
         202 => "It is in the log and has no answer yet; see what comes of it at Location.",
@@ -164,6 +165,7 @@ fn in_path(route: &Route, schemas: &mut SchemaGenerator) -> Vec<Value> {
             "client" => (AccountId::json_schema(schemas), "The client's account."),
             "upload" => (UploadId::json_schema(schemas), "The upload."),
             "batch" => (BatchId::json_schema(schemas), "The batch."),
+            "webhook" => (WebhookId::json_schema(schemas), "The webhook."),
             "result" => (ResultId::json_schema(schemas), "The result."),
             "user_name" => (UserName::json_schema(schemas), "The account's user name."),
             _ => (String::json_schema(schemas), "Its name."),

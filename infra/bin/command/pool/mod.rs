@@ -2,6 +2,7 @@
 
 mod people;
 mod policy;
+mod webhook;
 
 use clap::{Args, Subcommand};
 use client::PageAsk;
@@ -97,6 +98,8 @@ enum PoolAct {
     },
     #[command(flatten)]
     People(people::PeopleAct),
+    #[command(subcommand)]
+    Webhook(webhook::WebhookAct),
     /// Show who belongs to a pool
     Members {
         /// The pool
@@ -160,6 +163,7 @@ pub(crate) async fn run(args: PoolArgs, session: &Session) -> anyhow::Result<Don
             print.note(&format!("{name} is archived: what is there stays, nothing more is taken"));
         }
         PoolAct::People(act) => people::run(act, session, &client).await?,
+        PoolAct::Webhook(act) => webhook::run(act, session, &client).await?,
         PoolAct::Token { name, roles, uses, life } => {
             let expires_in_s = life.map(|span| span.millis.div_ceil(1_000));
             let ask = IssueToken { roles: RoleSet::of(&roles), uses_max: uses, expires_in_s };
