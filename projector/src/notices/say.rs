@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use schemas::api::{Notice, Noticed};
-use schemas::event::{Derived, FilePlaced, Placement, PoolState};
+use schemas::event::{Derived, FilePlaced, Placement, PoolState, WindowSkipped};
 use schemas::file::FileRef;
 use schemas::id::AccountId;
 use schemas::name::PoolName;
@@ -108,6 +108,10 @@ fn notice(
             let result = Box::new(view_of(&seen, published));
             (Audience::All, "result", Notice::Result { result })
         }
+        Derived::WindowSkipped(skipped) => {
+            let WindowSkipped { window, batch, files, .. } = *skipped;
+            (Audience::All, "skipped", Notice::Skipped { window, batch, files })
+        }
         Derived::BatchCancelled(cancelled) => {
             let (batch, revision) = (cancelled.batch, cancelled.revision);
             (Audience::All, "batch-cancelled", Notice::BatchCancelled { batch, revision })
@@ -175,6 +179,7 @@ mod tests {
             "accepted",
             "discarded",
             "refused",
+            "skipped",
             "batch",
             "batch",
             "batch-failed",

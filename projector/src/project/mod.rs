@@ -31,8 +31,8 @@ pub(crate) use ranges::{HOUR_MS, PoolFileRow};
 pub(crate) use results::view_of;
 pub use results::{PoolResultRow, ResultBlockRow, ResultOrderRow, ResultRow, ResultWeekRow};
 pub use windows::{
-    BatchCancelledRow, GatheringRow, PartClientRow, PartClosedRow, PartFilesRow, PartRow,
-    PartWeekRow,
+    BatchCancelledRow, GatheringRow, PartClientRow, PartClosedRow, PartEndedRow, PartFilesRow,
+    PartRow, PartWeekRow,
 };
 pub(crate) use windows::{accounts, close_reason, window};
 pub use work::{BatchFailedRow, ClaimableRow, LeaseEndedRow, LeaseRow};

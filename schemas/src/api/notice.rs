@@ -7,6 +7,7 @@ use super::result::ResultView;
 use crate::event::{Closed, ExpiryReason, HeldReason, Placement, PoolState};
 use crate::id::{AccountId, BatchId, UploadId};
 use crate::name::FileName;
+use crate::time::Window;
 
 /// What is sent for a notice: where it follows from, and the notice. The tables have it already.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -86,6 +87,15 @@ pub enum Notice {
     Result {
         /// It.
         result: Box<ResultView>,
+    },
+    /// A window did not have what the pool asks for: its files are in no batch.
+    Skipped {
+        /// The window.
+        window: Window,
+        /// The batch it would have been.
+        batch: BatchId,
+        /// Files in it.
+        files: u32,
     },
     /// A batch, or what was to follow its last result, will not be worked on: the pool is archived.
     BatchCancelled {

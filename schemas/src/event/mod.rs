@@ -40,7 +40,7 @@ pub use upload::{
 pub use window::{
     BatchAmended, BatchCancelled, BatchFailed, BatchReady, BatchRequested, CloseReason, Closed,
     FilesGrouped, GROUPED_FILES_MAX, GroupedFile, MISSING_NAMED_MAX, ManifestPage, RangeListed,
-    RangeOpened, WindowCloseAsked, WindowOpened,
+    RangeOpened, WindowCloseAsked, WindowOpened, WindowSkipped,
 };
 pub use work::{
     BatchLeased, ClaimRefusal, ClaimRefused, ClaimRequested, ExpiryReason, LeaseExpired,
@@ -169,6 +169,7 @@ topic_bodies! {
         UploadRepeated = "sluice.upload.repeated.v1",
         FilesGrouped = "sluice.file.grouped.v1",
         WindowOpened = "sluice.window.opened.v1",
+        WindowSkipped = "sluice.window.skipped.v1",
         RangeOpened = "sluice.range.opened.v1",
         ManifestPage = "sluice.manifest.page.v1",
         BatchReady = "sluice.batch.ready.v1",
@@ -249,6 +250,7 @@ impl Derived {
             Self::UploadRepeated(body) => body.upload.to_string(),
             Self::FilesGrouped(body) => body.batch.to_string(),
             Self::WindowOpened(body) => body.batch.to_string(),
+            Self::WindowSkipped(body) => body.batch.to_string(),
             Self::RangeOpened(body) => body.batch.to_string(),
             Self::ManifestPage(body) => body.batch.to_string(),
             Self::BatchReady(body) => body.closed.batch.to_string(),
@@ -309,6 +311,7 @@ impl Derived {
             | Self::ResultRefused(_) => true,
             Self::WindowOpened(_)
             | Self::FilesGrouped(_)
+            | Self::WindowSkipped(_)
             | Self::ManifestPage(_)
             | Self::BatchAmended(_)
             | Self::BatchCancelled(_)

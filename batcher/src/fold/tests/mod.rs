@@ -6,6 +6,7 @@ mod keeping;
 mod late;
 mod life;
 mod members;
+mod minimum;
 mod orders;
 mod range;
 mod replay;
@@ -308,6 +309,10 @@ pub(super) fn told(output: &Output) -> String {
         }
         Derived::WindowOpened(opened) => {
             format!("opened {}.{}", minute(&opened.window), opened.part)
+        }
+        Derived::WindowSkipped(skipped) => {
+            let (files, clients) = (skipped.files_missing, skipped.clients_missing);
+            format!("skipped {}, {files} files and {clients} clients missing", name(skipped.batch))
         }
         Derived::RangeOpened(opened) => {
             let ready = if opened.ready { ", ready" } else { "" };

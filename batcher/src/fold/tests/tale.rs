@@ -6,7 +6,7 @@ use schemas::event::{
     Closed, Derived, MemberRemoveRequested, Placement, PolicyChangeRequested, TimerDue,
 };
 use schemas::id::AccountId;
-use schemas::policy::{Gap, LateMode, Policy, QuorumOf, Windows, WindowsAsk};
+use schemas::policy::{BelowMinimum, Gap, LateMode, Policy, QuorumOf, Windows, WindowsAsk};
 use schemas::role::Role;
 use schemas::time::EffectiveAt;
 
@@ -26,7 +26,7 @@ pub(super) fn said() -> impl Strategy<Value = Tale> {
 }
 
 /// How many rules there are.
-const RULES: u8 = 12;
+const RULES: u8 = 15;
 
 /// Rules by their number: each trigger and each mode is in one of them.
 fn rules(number: u8) -> Policy {
@@ -46,6 +46,15 @@ fn rules(number: u8) -> Policy {
                 (ask.min_files, ask.quorum_permille) = (Some(2), Some(700));
             }
             8 => (ask.min_files, ask.min_clients) = (Some(3), Some(2)),
+            12 => (ask.min_files, ask.min_then) = (Some(3), Some(BelowMinimum::Skip)),
+            13 => {
+                (ask.min_clients, ask.min_then) = (Some(2), Some(BelowMinimum::Carry));
+                ask.min_wait_ms = Some(0);
+            }
+            14 => {
+                (ask.min_files, ask.min_then) = (Some(3), Some(BelowMinimum::Carry));
+                ask.windows = gaps(10_000, 60_000);
+            }
             6 => ask.schedule = Some("*/2 * * * *".into()),
             7 => ask.windows = Some(WindowsAsk::Days { zone: Some("Asia/Kolkata".into()) }),
             3 => (ask.quorum_permille, ask.count) = (Some(500), Some(4)),

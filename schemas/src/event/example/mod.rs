@@ -15,7 +15,7 @@ use super::{
     ManifestPage, OfferRefusal, Placement, PoolCreated, ProcessingFailed, RangeListed, RangeOpened,
     ResultOffered, ResultPublished, ResultRefused, SemanticsRaised, Sent, Timer, TimerDue,
     UpdateReceived, UploadDiscardRequested, UploadReceived, UploadRefused, UploadReleaseRequested,
-    UploadRepeated, WindowCloseAsked, WindowOpened,
+    UploadRepeated, WindowCloseAsked, WindowOpened, WindowSkipped,
 };
 use crate::digest::Digest;
 use crate::file::{FileRef, TimeSource, manifest_digest};
@@ -256,6 +256,17 @@ fn derived_of_files() -> Vec<Derived> {
             closes_at: window.end.plus(60_000),
             closes_at_latest: LogTime::from_millis(MOMENT + 570_000),
             policy_version: 1,
+        }
+        .into(),
+        WindowSkipped {
+            window,
+            part: 1,
+            batch: batch(),
+            files: 1,
+            bytes: 5,
+            reported: 1,
+            files_missing: 2,
+            clients_missing: 0,
         }
         .into(),
         RangeOpened {
