@@ -58,12 +58,16 @@ impl Group {
         if other.last > newest {
             let (nobody, nothing) = (AccountId::from_bits(0), UploadId::from_bits(0));
             let left = other.files.split_off(&(newest.plus(1), nobody, nothing));
-            left.into_iter().for_each(|((at, ..), file)| rest.add(at, file));
+            for ((at, ..), file) in left {
+                rest.add(at, file);
+            }
         } else if other.files.len() > self.files.len() {
             // The fewer join the more, whichever came first.
             std::mem::swap(self, &mut other);
         }
-        other.files.into_iter().for_each(|((at, ..), file)| self.add(at, file));
+        for ((at, ..), file) in other.files {
+            self.add(at, file);
+        }
         let first = rest.files.first_key_value().map(|((at, ..), _)| *at)?;
         Some((first, rest))
     }

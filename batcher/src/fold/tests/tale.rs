@@ -39,10 +39,10 @@ fn rules(number: u8) -> Policy {
             2 => (ask.quorum_permille, ask.quorum_of) = (Some(600), Some(QuorumOf::Active)),
             4 => ask.late = Some(LateMode::Next),
             5 => ask.late = Some(LateMode::Hold),
-            9 => ask.windows = gaps(20_000, 90_000),
-            10 => (ask.windows, ask.late) = (gaps(5_000, 60_000), Some(LateMode::Next)),
+            9 => ask.windows = Some(gaps(20_000, 90_000)),
+            10 => (ask.windows, ask.late) = (Some(gaps(5_000, 60_000)), Some(LateMode::Next)),
             11 => {
-                (ask.windows, ask.count) = (gaps(40_000, 60_000), Some(4));
+                (ask.windows, ask.count) = (Some(gaps(40_000, 60_000)), Some(4));
                 (ask.min_files, ask.quorum_permille) = (Some(2), Some(700));
             }
             8 => (ask.min_files, ask.min_clients) = (Some(3), Some(2)),
@@ -53,7 +53,7 @@ fn rules(number: u8) -> Policy {
             }
             14 => {
                 (ask.min_files, ask.min_then) = (Some(3), Some(BelowMinimum::Carry));
-                ask.windows = gaps(10_000, 60_000);
+                ask.windows = Some(gaps(10_000, 60_000));
             }
             6 => ask.schedule = Some("*/2 * * * *".into()),
             7 => ask.windows = Some(WindowsAsk::Days { zone: Some("Asia/Kolkata".into()) }),
@@ -63,8 +63,8 @@ fn rules(number: u8) -> Policy {
     })
 }
 
-fn gaps(gap_ms: u64, max_span_ms: u64) -> Option<WindowsAsk> {
-    Some(WindowsAsk::Gap { gap_ms: Some(gap_ms), max_span_ms: Some(max_span_ms) })
+fn gaps(gap_ms: u64, max_span_ms: u64) -> WindowsAsk {
+    WindowsAsk::Gap { gap_ms: Some(gap_ms), max_span_ms: Some(max_span_ms) }
 }
 
 /// Rules that a pool is changed to: other triggers and modes, and windows of other lengths.

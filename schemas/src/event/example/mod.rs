@@ -205,6 +205,7 @@ fn offered() -> ResultOffered {
 /// One of each type of a pool's derived records.
 pub fn derived() -> Vec<Derived> {
     let mut all = derived_of_files();
+    all.extend(derived_of_windows());
     all.extend(people::derived());
     all.extend(derived_of_work());
     all
@@ -233,11 +234,17 @@ fn derived_of_files() -> Vec<Derived> {
             sent: Some(Sent { files: 1, bytes: 5, client_files: 1, client_bytes: 5 }),
         }
         .into(),
-        FileReleased { by, file: Arc::clone(&file), placed }.into(),
+        FileReleased { by, file, placed }.into(),
         FileDiscarded { by, upload }.into(),
         ContentErased { inputs_before: Some(log_time()), results_before: None }.into(),
         UploadRefused { upload, client: client(), update: None }.into(),
         UploadRepeated { upload, update: None }.into(),
+    ]
+}
+
+fn derived_of_windows() -> Vec<Derived> {
+    let (window, upload, file) = (window(), upload(), Arc::new(file()));
+    vec![
         FilesGrouped {
             window,
             part: 1,
