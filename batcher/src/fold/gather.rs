@@ -17,7 +17,7 @@ use schemas::time::{EffectiveAt, LogTime, Window, WindowKind};
 
 use super::emit::Emit;
 use super::groups::Between;
-use super::windows::Part;
+use super::windows::{Part, count};
 use super::{Pool, State};
 
 /// Most files that gather: then the oldest group gets its window, whatever may still come. Two
@@ -241,8 +241,4 @@ impl Part {
             });
         }
     }
-}
-
-fn count(len: usize) -> u32 {
-    u32::try_from(len).unwrap_or(u32::MAX)
 }

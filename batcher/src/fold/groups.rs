@@ -65,7 +65,9 @@ impl Group {
             // The fewer join the more, whichever came first.
             std::mem::swap(self, &mut other);
         }
-        other.files.into_iter().for_each(|((at, ..), file)| self.add(at, file));
+        for ((at, ..), file) in other.files {
+            self.add(at, file);
+        }
         let first = rest.files.first_key_value().map(|((at, ..), _)| *at)?;
         Some((first, rest))
     }

@@ -13,6 +13,7 @@ mod life;
 mod members;
 mod minimum;
 mod page;
+mod place;
 mod quorum;
 mod range;
 mod results;

@@ -39,6 +39,15 @@ impl Manifest {
         self.filling.push(file);
     }
 
+    /// The references of all its files in order, as long as no page went out.
+    pub(super) fn references(&self) -> Option<Vec<Arc<FileRef>>> {
+        let mut references = (self.pages == 0).then(|| self.filling.clone());
+        if let Some(references) = &mut references {
+            references.sort_unstable_by_key(|file| file.order());
+        }
+        references
+    }
+
     /// Sends off the page being filled, unless it is empty.
     pub(super) fn flush(&mut self, batch: BatchId, emit: &mut Emit<'_>) {
         if self.filling.is_empty() {

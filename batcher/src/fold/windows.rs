@@ -1,16 +1,12 @@
-//! Windows: open parts, how they close, and what late files do to those that have.
+//! Windows: open parts, and how they close.
 
 use std::collections::HashSet;
 use std::hash::BuildHasherDefault;
-use std::sync::Arc;
 
-use schemas::event::{
-    CloseReason, Placement, PoolState, Refusal, Timer, WindowCloseAsked, WindowOpened,
-};
-use schemas::file::FileRef;
+use schemas::event::{CloseReason, PoolState, Refusal, Timer, WindowCloseAsked, WindowOpened};
 use schemas::id::{AccountId, BatchId};
-use schemas::policy::{LateMode, Schedule};
-use schemas::time::{EffectiveAt, LogTime, Window, WindowKind};
+use schemas::policy::Schedule;
+use schemas::time::{EffectiveAt, LogTime, Window};
 use serde::{Deserialize, Serialize};
 
 use super::emit::Emit;
@@ -38,7 +34,12 @@ pub(super) struct Part {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Past {
     /// The last part that became, or will become, a batch; 0 when none did.
-    last_part: u32,
+    pub(super) last_part: u32,
+}
+
+/// How many, as records say it.
+pub(super) fn count(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
 }
 
 impl Part {
@@ -81,63 +82,11 @@ impl Pool {
 }
 
 impl State {
-    /// Whether files for it are late: it had closed, or would have if it had ever had a file.
-    pub(super) fn is_late(&self, pool: &Pool, window: &Window) -> bool {
-        !self.open.contains_key(window)
-            && self.groups.of(window).is_none()
-            && (self.past.contains_key(window)
-                || self.has_ended(pool, window)
-                || pool.is_before_rules(window))
-    }
-
     /// Whether the watermark, by the window's own rules, has reached the moment at which it closes.
     pub(super) fn has_ended(&self, pool: &Pool, window: &Window) -> bool {
         let rules = pool.rules(window);
         let reached = self.watermark.by(self.clock, &rules.watermark, &rules.close);
         reached >= window.end.plus(rules.close.grace_ms)
-    }
-
-    /// Whether files for it, were they late, are so late that its batches may be forgotten.
-    pub(super) fn is_too_late(&self, pool: &Pool, window: &Window) -> bool {
-        let end = LogTime::from_millis(window.end.millis());
-        let forgotten = window.kind == WindowKind::Gap && window.start < self.forgotten_until;
-        let allowed_ms = pool.rules(window).late.allowed_ms;
-        self.clock.since(end) > allowed_ms || pool.is_before_rules(window) || forgotten
-    }
-
-    /// Puts a file into its window, or where late ones go.
-    pub(super) fn place(
-        &mut self,
-        pool: &Pool,
-        window: Window,
-        late: LateMode,
-        file: &Arc<FileRef>,
-        emit: &mut Emit<'_>,
-    ) -> Placement {
-        if !self.is_late(pool, &window) {
-            self.put(pool, window, (file.effective_at, None), file, emit)
-        } else if late == LateMode::Next {
-            self.add_next(pool, window, file, emit)
-        } else {
-            self.add_late(pool, window, file, emit)
-        }
-    }
-
-    /// Puts a file, grouped by `at`, into a window that takes files, or among those that gather.
-    fn put(
-        &mut self,
-        pool: &Pool,
-        window: Window,
-        (at, falls_in): (EffectiveAt, Option<Window>),
-        file: &Arc<FileRef>,
-        emit: &mut Emit<'_>,
-    ) -> Placement {
-        match pool.at(at).policy.windows.gap() {
-            Some(gap) if !self.open.contains_key(&window) => {
-                self.gather(pool, (at, falls_in), gap, file, emit)
-            }
-            _ => self.add(pool, window, falls_in, file, emit),
-        }
     }
 
     /// The part of a window that takes files; said where it was empty until now.
@@ -164,91 +113,6 @@ impl State {
             });
         }
         part
-    }
-
-    /// Puts a file into the open part of a window: its own, or the next one where `falls_in`
-    /// names its own.
-    pub(super) fn add(
-        &mut self,
-        pool: &Pool,
-        window: Window,
-        falls_in: Option<Window>,
-        file: &Arc<FileRef>,
-        emit: &mut Emit<'_>,
-    ) -> Placement {
-        let part = self.open_part(pool, window, emit);
-        part.manifest.add(part.batch, Arc::clone(file), emit);
-        part.clients.insert(file.client);
-        Placement::Window {
-            window,
-            part: part.number,
-            batch: part.batch,
-            revision: 1,
-            late: falls_in.is_some(),
-            falls_in,
-            part_files: part.manifest.files,
-            part_bytes: part.manifest.bytes,
-            part_clients: u32::try_from(part.clients.len()).unwrap_or(u32::MAX),
-        }
-    }
-
-    /// Puts a late file into the next window that is open.
-    pub(super) fn add_next(
-        &mut self,
-        pool: &Pool,
-        falls_in: Window,
-        file: &Arc<FileRef>,
-        emit: &mut Emit<'_>,
-    ) -> Placement {
-        let reached = self.watermark.at();
-        let reached = reached.minus(pool.at(reached).policy.close.grace_ms);
-        let (mut at, mut next) = (reached, self.window_of(pool, reached));
-        while self.is_late(pool, &next) && next.end > reached {
-            at = next.end;
-            next = self.window_of(pool, at);
-        }
-        self.put(pool, next, (at, Some(falls_in)), file, emit)
-    }
-
-    /// Gathers a late file for the next revision of its window's last part, or for a part of its
-    /// own where there is none or it is full.
-    pub(super) fn add_late(
-        &mut self,
-        pool: &Pool,
-        window: Window,
-        file: &Arc<FileRef>,
-        emit: &mut Emit<'_>,
-    ) -> Placement {
-        self.assigned_until = self.assigned_until.max(Some(window.end));
-        let rules = pool.rules(&window);
-        let past = self.past.entry(window).or_insert(Past { last_part: 0 });
-        let last = BatchId::of(pool.id, &window, past.last_part);
-        let full = rules.close.part_files_max;
-        let room = self.batches.get(&last).is_some_and(|batch| batch.manifest.files < full);
-        let id = if room {
-            last
-        } else {
-            past.last_part += 1;
-            BatchId::of(pool.id, &window, past.last_part)
-        };
-        let part = past.last_part;
-        let batch = self.batches.entry(id).or_insert_with(|| Batch::new(window, part));
-        batch.manifest.add(id, Arc::clone(file), emit);
-        if !std::mem::replace(&mut batch.gathering, true) {
-            let due = self.clock.plus(rules.late.debounce_ms);
-            self.timers.insert((due, Timer::Debounce(id)));
-        }
-        Placement::Window {
-            window,
-            part,
-            batch: id,
-            revision: batch.revision + 1,
-            late: true,
-            falls_in: None,
-            part_files: batch.manifest.files,
-            part_bytes: batch.manifest.bytes,
-            part_clients: batch.reported,
-        }
     }
 
     /// Closes the open part of a window if it has as many files or bytes as it may.
@@ -315,16 +179,17 @@ impl State {
         Some(part).filter(|part| part.manifest.files > 0)
     }
 
-    /// The window takes no more files: what is in its open part becomes a batch.
+    /// The window takes no more files: what is in its open part becomes a batch, unless it lacks
+    /// what the pool asks for.
     pub(super) fn end_window(&mut self, pool: &Pool, window: Window, emit: &mut Emit<'_>) {
+        let below = self.open.get(&window).and_then(|part| pool.is_below_minimum(&window, part));
+        if let Some(minimum) = below {
+            return self.end_below_minimum(pool, window, minimum, emit);
+        }
         let bound = pool.bound(&window);
         if let Some(part) = self.shut(pool, window) {
             let clients = self.watermark.clients_reached(bound, &pool.rules(&window).watermark);
-            let reason = match clients {
-                _ if pool.is_below_minimum(&window, &part) => CloseReason::BelowMinimum,
-                true => CloseReason::WindowEnd,
-                false => CloseReason::MaxWait,
-            };
+            let reason = if clients { CloseReason::WindowEnd } else { CloseReason::MaxWait };
             self.become_batch(pool, window, part, reason, emit);
         }
     }
@@ -339,7 +204,7 @@ impl State {
     ) {
         let mut batch = Batch::new(window, part.number);
         batch.manifest = part.manifest;
-        batch.reported = u32::try_from(part.clients.len()).unwrap_or(u32::MAX);
+        batch.reported = count(part.clients.len());
         self.batches.insert(part.batch, batch);
         let missing = self.contributors().filter(|client| !part.clients.contains(client)).collect();
         self.make_ready(pool, part.batch, reason, missing, emit);

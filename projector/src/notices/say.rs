@@ -2,7 +2,7 @@
 
 use infra::log::Record;
 use schemas::api::Notice;
-use schemas::event::{Derived, FilePlaced, Placement, PoolState};
+use schemas::event::{Derived, FilePlaced, Placement, PoolState, WindowSkipped};
 use schemas::file::FileRef;
 use schemas::id::AccountId;
 use schemas::name::PoolName;
@@ -122,6 +122,10 @@ pub(crate) fn notice(
             let audience = begun.member.map_or(Audience::All, Audience::Member);
             (audience, "redelivery", Notice::Redelivery { from_seq: begun.from_seq })
         }
+        Derived::WindowSkipped(skipped) => {
+            let WindowSkipped { window, batch, files, .. } = *skipped;
+            (Audience::All, "skipped", Notice::Skipped { window, batch, files })
+        }
         Derived::BatchCancelled(cancelled) => {
             let (batch, revision) = (cancelled.batch, cancelled.revision);
             (Audience::All, "batch-cancelled", Notice::BatchCancelled { batch, revision })
@@ -190,6 +194,7 @@ mod tests {
             "accepted",
             "discarded",
             "refused",
+            "skipped",
             "batch",
             "batch",
             "batch-failed",

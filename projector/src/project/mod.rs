@@ -39,8 +39,8 @@ pub use results::{
     ResultWeekRow,
 };
 pub use windows::{
-    BatchCancelledRow, GatheringRow, PartClientRow, PartClosedRow, PartFilesRow, PartRow,
-    PartWeekRow,
+    BatchCancelledRow, GatheringRow, PartClientRow, PartClosedRow, PartEndedRow, PartFilesRow,
+    PartRow, PartWeekRow,
 };
 pub(crate) use windows::{accounts, close_reason, window};
 pub use work::{BatchFailedRow, ClaimableRow, LeaseEndedRow, LeaseRow};

@@ -3,7 +3,9 @@
 use infra::row;
 use infra::table::{Field as _, Row as _};
 use infra::views::{View, Writes};
-use schemas::event::{CloseReason, Closed, Derived, FilesGrouped, GroupedFile, Placement};
+use schemas::event::{
+    CloseReason, Closed, Derived, FilesGrouped, GroupedFile, Placement, WindowSkipped,
+};
 use schemas::file::FileRef;
 use schemas::id::{AccountId, BatchId, UploadId};
 use schemas::name::PoolName;
@@ -56,6 +58,13 @@ row! {
 }
 
 row! {
+    /// A part that ended below its minimum and is no batch: whether its files were carried over.
+    PartEndedRow in "part_ended" (batch: BatchId) {
+        carried: bool,
+    }
+}
+
+row! {
     /// A batch that was cancelled from a revision on.
     BatchCancelledRow in "batch_cancelled" (batch: BatchId) {
         revision: u32,
@@ -77,6 +86,7 @@ pub(super) const PROJECTION: Projection = Projection {
         PartClientRow::TABLE,
         GatheringRow::TABLE,
         PartClosedRow::TABLE,
+        PartEndedRow::TABLE,
         BatchCancelledRow::TABLE,
         PartWeekRow::TABLE,
     ],
@@ -97,6 +107,9 @@ fn fold(seen: &Seen<'_>, writes: &mut Writes) {
         Derived::FilePlaced(said) => file(seen, &said.file, &said.placed, writes),
         Derived::FileReleased(said) => file(seen, &said.file, &said.placed, writes),
         Derived::FilesGrouped(said) => grouped(seen, said, writes),
+        Derived::WindowSkipped(WindowSkipped { batch, .. }) => {
+            writes.upsert(PartEndedRow { batch: *batch, carried: false }, seen.stamp_us);
+        }
         Derived::BatchReady(ready) if ready.closed.reason != CloseReason::Requested => {
             closed(seen, &ready.closed, writes);
         }
@@ -155,6 +168,9 @@ fn grouped(seen: &Seen<'_>, said: &FilesGrouped, writes: &mut Writes) {
     let batch = said.batch;
     let (files, bytes, reported) = (said.part_files, said.part_bytes, said.part_clients);
     writes.upsert(PartFilesRow { batch, files, bytes, reported }, seen.stamp_us);
+    if let Some(batch) = said.carried_from {
+        writes.upsert(PartEndedRow { batch, carried: true }, seen.stamp_us);
+    }
     for GroupedFile { upload, client } in said.files.iter().copied() {
         writes.upsert(PartClientRow { batch, client }, seen.stamp_us);
         let key = [seen.pool.clone().cell(), upload.cell()];

@@ -24,8 +24,8 @@ use super::{Paging, Reading};
 use crate::cursor::Cursor;
 use crate::holding;
 use crate::project::{
-    BatchCancelledRow, BatchRow, DISCARDED, HistoryRow, HistoryWeekRow, UploadGroupedRow,
-    UploadMovedRow, UploadRow, held_reason, week_of, window,
+    BatchCancelledRow, BatchRow, DISCARDED, HistoryRow, HistoryWeekRow, PartEndedRow,
+    UploadGroupedRow, UploadMovedRow, UploadRow, held_reason, week_of, window,
 };
 
 pub(super) async fn read(
@@ -166,17 +166,20 @@ impl Reading {
 
     /// The rows as they are shown: with whether the revision each goes into is out.
     pub(super) async fn views_of(&self, rows: Vec<HistoryRow>) -> Result<Vec<UploadView>, Refused> {
-        let mut rows = rows;
+        let (mut rows, mut carried) = (rows, HashMap::new());
         for row in &mut rows {
-            *row = now(&self.tables, row.clone()).await?;
+            *row = now(&self.tables, row.clone(), &mut carried).await?;
         }
         let mut out: HashMap<BatchId, Out> = HashMap::new();
         for batch in rows.iter().filter_map(|row| row.batch) {
             if let std::collections::hash_map::Entry::Vacant(entry) = out.entry(batch) {
                 let row = self.tables.one::<BatchRow>([batch.cell()]).await?;
                 let cancelled = self.tables.one::<BatchCancelledRow>([batch.cell()]).await?;
+                let ended = self.tables.one::<PartEndedRow>([batch.cell()]).await?;
                 let revision = row.map_or(0, |row| row.revision);
-                entry.insert(Out { revision, cancelled: cancelled.map(|row| row.revision) });
+                let cancelled = cancelled.map(|row| row.revision);
+                let skipped = ended.is_some_and(|ended| !ended.carried);
+                entry.insert(Out { revision, cancelled, skipped });
             }
         }
         let mut erased: HashMap<PoolName, Option<LogTime>> = HashMap::new();
@@ -207,26 +210,44 @@ pub(crate) async fn upload_of(
     let key: [Cell; 5] =
         [row.pool.cell(), row.client.cell(), week.cell(), row.at.cell(), upload.cell()];
     match tables.one::<HistoryRow>(key).await? {
-        Some(row) => now(tables, row).await.map(Some),
+        Some(row) => now(tables, row, &mut HashMap::new()).await.map(Some),
         None => Ok(None),
     }
 }
 
 /// A row of history as it is now: what was held may have been released or discarded, what
-/// gathered may have its window.
-async fn now(tables: &crate::Tables, row: HistoryRow) -> infra::views::Result<HistoryRow> {
-    let mut row = row;
+/// gathered may have its window, and what was in a window may have been carried over.
+/// `carried` has what was looked up before.
+async fn now(
+    tables: &crate::Tables,
+    mut row: HistoryRow,
+    carried: &mut HashMap<BatchId, bool>,
+) -> infra::views::Result<HistoryRow> {
     if row.held.is_some()
         && let Some(moved) = tables.one::<UploadMovedRow>([row.upload.cell()]).await?
     {
         row = row.moved(moved);
     }
-    if row.gathers()
+    if (row.gathers() || is_carried(tables, row.batch, carried).await?)
         && let Some(grouped) = tables.one::<UploadGroupedRow>([row.upload.cell()]).await?
     {
         row = row.grouped(grouped);
     }
     Ok(row)
+}
+
+/// Whether the files of a part that was to be this batch were carried over.
+async fn is_carried(
+    tables: &crate::Tables,
+    batch: Option<BatchId>,
+    known: &mut HashMap<BatchId, bool>,
+) -> infra::views::Result<bool> {
+    let Some(batch) = batch else { return Ok(false) };
+    if let Some(carried) = known.get(&batch) {
+        return Ok(*carried);
+    }
+    let ended = tables.one::<PartEndedRow>([batch.cell()]).await?;
+    Ok(*known.entry(batch).or_insert(ended.is_some_and(|ended| ended.carried)))
 }
 
 /// How far a batch has got.
@@ -236,6 +257,8 @@ struct Out {
     revision: u32,
     /// The first one that was cancelled.
     cancelled: Option<u32>,
+    /// Whether the part that was to be it was skipped.
+    skipped: bool,
 }
 
 fn view(row: HistoryRow, out: &HashMap<BatchId, Out>) -> UploadView {
@@ -250,6 +273,7 @@ fn view(row: HistoryRow, out: &HashMap<BatchId, Out>) -> UploadView {
         Some(HeldReason::TooFarAhead) => UploadState::Quarantined,
         Some(_) => UploadState::Held,
         None if gathers => UploadState::Gathering,
+        None if batch.is_some_and(|batch| batch.skipped) => UploadState::Skipped,
         None if is_cancelled => UploadState::Cancelled,
         None if is_out => UploadState::Batched,
         None => UploadState::Accepted,

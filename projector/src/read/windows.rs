@@ -17,8 +17,8 @@ use schemas::time::LogTime;
 
 use super::{Paging, Reading, closing, gathering};
 use crate::project::{
-    BatchCancelledRow, PartClientRow, PartClosedRow, PartFilesRow, PartRow, PartWeekRow, accounts,
-    close_reason, window,
+    BatchCancelledRow, PartClientRow, PartClosedRow, PartEndedRow, PartFilesRow, PartRow,
+    PartWeekRow, accounts, close_reason, window,
 };
 
 /// Rows of who has reported that are read in one go.
@@ -93,6 +93,9 @@ async fn view(
         view.closes_at_latest = None;
     } else if reading.tables.one::<BatchCancelledRow>([batch.cell()]).await?.is_some() {
         view.state = WindowState::Cancelled;
+        (view.closes_at, view.closes_at_latest) = (None, None);
+    } else if let Some(ended) = reading.tables.one::<PartEndedRow>([batch.cell()]).await? {
+        view.state = if ended.carried { WindowState::Carried } else { WindowState::Skipped };
         (view.closes_at, view.closes_at_latest) = (None, None);
     } else {
         let clients = clients(reading, batch).await?;

@@ -8,7 +8,7 @@ use super::webhook::WebhookState;
 use crate::event::{Closed, ExpiryReason, HeldReason, Placement, PoolState};
 use crate::id::{AccountId, BatchId, ResultId, UploadId, WebhookId};
 use crate::name::FileName;
-use crate::time::Wall;
+use crate::time::{Wall, Window};
 use crate::topic::Offset;
 
 /// What is sent for a notice: where it follows from, and the notice. The tables have it already.
@@ -144,6 +144,15 @@ pub enum Notice {
     Redelivery {
         /// From this sequence number on.
         from_seq: u64,
+    },
+    /// A window did not have what the pool asks for: its files are in no batch.
+    Skipped {
+        /// The window.
+        window: Window,
+        /// The batch it would have been.
+        batch: BatchId,
+        /// Files in it.
+        files: u32,
     },
     /// A batch, or what was to follow its last result, will not be worked on: the pool is archived.
     BatchCancelled {

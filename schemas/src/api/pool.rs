@@ -260,6 +260,10 @@ pub enum WindowState {
     Open,
     /// It is a batch.
     Closed,
+    /// It did not have what the pool asks for, and its files went into the next window.
+    Carried,
+    /// It did not have what the pool asks for, and makes no batch.
+    Skipped,
     /// It was cancelled when the pool was archived.
     Cancelled,
 }

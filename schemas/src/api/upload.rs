@@ -123,6 +123,8 @@ pub enum UploadState {
     Quarantined,
     /// It was held, and an admin discarded it.
     Discarded,
+    /// Its window did not have what the pool asks for, and was skipped.
+    Skipped,
     /// It is in a batch that was cancelled when the pool was archived.
     Cancelled,
 }

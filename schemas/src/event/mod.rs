@@ -46,7 +46,7 @@ pub use upload::{
 pub use window::{
     BatchAmended, BatchCancelled, BatchFailed, BatchReady, BatchRequested, CloseReason, Closed,
     FilesGrouped, GROUPED_FILES_MAX, GroupedFile, MISSING_NAMED_MAX, ManifestPage, RangeListed,
-    RangeOpened, WindowCloseAsked, WindowOpened,
+    RangeOpened, WindowCloseAsked, WindowOpened, WindowSkipped,
 };
 pub use work::{
     BatchLeased, BatchRetried, BatchRetryRequested, ClaimRefusal, ClaimRefused, ClaimRequested,
@@ -180,6 +180,7 @@ topic_bodies! {
         UploadRepeated = "sluice.upload.repeated.v1",
         FilesGrouped = "sluice.file.grouped.v1",
         WindowOpened = "sluice.window.opened.v1",
+        WindowSkipped = "sluice.window.skipped.v1",
         RangeOpened = "sluice.range.opened.v1",
         ManifestPage = "sluice.manifest.page.v1",
         BatchReady = "sluice.batch.ready.v1",
@@ -279,6 +280,7 @@ impl Derived {
             Self::UploadRepeated(body) => body.upload.to_string(),
             Self::FilesGrouped(body) => body.batch.to_string(),
             Self::WindowOpened(body) => body.batch.to_string(),
+            Self::WindowSkipped(body) => body.batch.to_string(),
             Self::RangeOpened(body) => body.batch.to_string(),
             Self::ManifestPage(body) => body.batch.to_string(),
             Self::BatchReady(body) => body.closed.batch.to_string(),
@@ -345,6 +347,7 @@ impl Derived {
             | Self::RedeliveryBegun(_) => true,
             Self::WindowOpened(_)
             | Self::FilesGrouped(_)
+            | Self::WindowSkipped(_)
             | Self::ManifestPage(_)
             | Self::BatchAmended(_)
             | Self::BatchCancelled(_)

@@ -94,6 +94,28 @@ fn first() -> u32 {
     1
 }
 
+/// A part was held back for the pool's minimum as long as the pool says, and makes no batch: its
+/// files are in none. They stay in their clients' histories.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct WindowSkipped {
+    /// The window.
+    pub window: Window,
+    /// The part, counted from 1.
+    pub part: u32,
+    /// The batch it would have been.
+    pub batch: BatchId,
+    /// Files in it.
+    pub files: u32,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Clients with a file in it.
+    pub reported: u32,
+    /// Files it lacked.
+    pub files_missing: u32,
+    /// Clients it lacked.
+    pub clients_missing: u32,
+}
+
 /// Most files that one record says to be grouped.
 pub const GROUPED_FILES_MAX: usize = 5_000;
 

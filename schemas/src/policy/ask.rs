@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Close, Files, Gap, Late, LateMode, Minimum, OnJoin, Policy, Quorum, QuorumOf, Schedule,
-    SkewMode, Times, Watermark, Windows, Work, Zone,
+    BelowMinimum, Close, Files, Gap, Late, LateMode, Minimum, OnJoin, Policy, Quorum, QuorumOf,
+    Schedule, SkewMode, Times, Watermark, Windows, Work, Zone,
 };
 use crate::limit::Limits;
 use crate::name::MediaType;
@@ -43,6 +43,8 @@ pub struct PolicyAsk {
     pub min_clients: Option<u32>,
     /// At most half of `late_allowed_ms`. Default: a period.
     pub min_wait_ms: Option<u64>,
+    /// Default `partial`.
+    pub min_then: Option<BelowMinimum>,
     /// Five fields of cron. Default: none.
     pub schedule: Option<Box<str>>,
     /// A name of the IANA tz database. Default: UTC.
@@ -271,6 +273,7 @@ impl Checks {
                 files,
                 clients,
                 wait_ms: min_wait_ms,
+                then: ask.min_then.unwrap_or_default(),
             }),
             schedule: self.schedule(ask.schedule.as_deref(), ask.schedule_zone.as_deref()),
             part_files_max: self.within("/part_files_max", part_files_max, 1, PART_FILES_MAX),

@@ -100,8 +100,32 @@ pub struct Minimum {
     pub files: u32,
     /// Clients with a file in it.
     pub clients: u32,
-    /// How long after it should have closed it is held back; then it closes with what it has.
+    /// How long after it should have closed it is held back.
     pub wait_ms: u64,
+    /// What becomes of it then.
+    #[serde(default, skip_serializing_if = "BelowMinimum::is_partial")]
+    pub then: BelowMinimum,
+}
+
+/// What becomes of a window that has been held back for its minimum for as long as the pool says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum BelowMinimum {
+    /// It closes with what it has.
+    #[default]
+    Partial,
+    /// Its files go into the next window that is open, as soon as there is one.
+    Carry,
+    /// It makes no batch, and its files are in none.
+    Skip,
+}
+
+impl BelowMinimum {
+    /// As most are: then it is not said.
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+    fn is_partial(&self) -> bool {
+        *self == Self::Partial
+    }
 }
 
 /// Whom a quorum is a share of.

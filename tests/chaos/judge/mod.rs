@@ -140,9 +140,10 @@ fn batches(dump: &Dump, verdict: &mut Verdict) {
         let place = placed.remove(&view.upload);
         let right = match view.state {
             UploadState::Batched => place.is_some() && place == view.batch,
-            UploadState::Held | UploadState::Quarantined | UploadState::Discarded => {
-                place.is_none()
-            }
+            UploadState::Held
+            | UploadState::Quarantined
+            | UploadState::Discarded
+            | UploadState::Skipped => place.is_none(),
             // Its batch may never have been out.
             UploadState::Cancelled => place.is_none() || place == view.batch,
             UploadState::Accepted | UploadState::Gathering => false,

@@ -6,6 +6,7 @@ mod keeping;
 mod late;
 mod life;
 mod members;
+mod minimum;
 mod orders;
 mod range;
 mod replay;
@@ -300,24 +301,10 @@ pub(super) fn told(output: &Output) -> String {
         Derived::ContentErased(_) => "erased".to_owned(),
         Derived::UploadRefused(refused) => format!("upload {} refused", refused.upload.bits()),
         Derived::UploadRepeated(again) => format!("upload {} repeated", again.upload.bits()),
-        Derived::FilesGrouped(grouped) => {
-            let files: Vec<_> = grouped.files.iter().map(|f| f.upload.bits().to_string()).collect();
-            let from =
-                grouped.carried_from.map_or(String::new(), |id| format!(" from {}", name(id)));
-            format!("grouped {} in {}{from}", files.join(","), name(grouped.batch))
-        }
-        Derived::WindowOpened(opened) if opened.window.kind == WindowKind::Gap => {
-            let Window { start, end, .. } = opened.window;
-            let [start, end] = [start, end].map(|at| at.millis() - BASE);
-            format!("opened {start} to {end}, part {}", opened.part)
-        }
-        Derived::WindowOpened(opened) => {
-            format!("opened {}.{}", minute(&opened.window), opened.part)
-        }
-        Derived::RangeOpened(opened) => {
-            let ready = if opened.ready { ", ready" } else { "" };
-            format!("range open before {}, {} pages{ready}", opened.before, opened.pages)
-        }
+        body @ (Derived::FilesGrouped(_)
+        | Derived::WindowOpened(_)
+        | Derived::WindowSkipped(_)
+        | Derived::RangeOpened(_)) => told_of_window(body),
         Derived::ManifestPage(page) => {
             let files: Vec<_> = page.added.iter().map(|f| f.upload.bits().to_string()).collect();
             format!("page {} of {}: {}", page.page, name(page.batch), files.join(","))
@@ -376,5 +363,33 @@ pub(super) fn told(output: &Output) -> String {
         }
         Derived::JoinTokenIssued(issued) => format!("token {} issued", issued.token.bits()),
         Derived::PolicyChanged(changed) => format!("policy {}", changed.version),
+    }
+}
+
+fn told_of_window(body: &Derived) -> String {
+    match body {
+        Derived::FilesGrouped(grouped) => {
+            let files: Vec<_> = grouped.files.iter().map(|f| f.upload.bits().to_string()).collect();
+            let from =
+                grouped.carried_from.map_or(String::new(), |id| format!(" from {}", name(id)));
+            format!("grouped {} in {}{from}", files.join(","), name(grouped.batch))
+        }
+        Derived::WindowOpened(opened) if opened.window.kind == WindowKind::Gap => {
+            let Window { start, end, .. } = opened.window;
+            let [start, end] = [start, end].map(|at| at.millis() - BASE);
+            format!("opened {start} to {end}, part {}", opened.part)
+        }
+        Derived::WindowOpened(opened) => {
+            format!("opened {}.{}", minute(&opened.window), opened.part)
+        }
+        Derived::WindowSkipped(skipped) => {
+            let (files, clients) = (skipped.files_missing, skipped.clients_missing);
+            format!("skipped {}, {files} files and {clients} clients missing", name(skipped.batch))
+        }
+        Derived::RangeOpened(opened) => {
+            let ready = if opened.ready { ", ready" } else { "" };
+            format!("range open before {}, {} pages{ready}", opened.before, opened.pages)
+        }
+        other => format!("{other:?}"),
     }
 }

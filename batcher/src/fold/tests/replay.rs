@@ -7,6 +7,7 @@ use schemas::digest::Digest;
 use schemas::event::{Closed, Derived, Placement};
 use schemas::file::{REFERENCES_BYTES_MAX, manifest_digest};
 use schemas::id::{BatchId, UploadId};
+use schemas::policy::BelowMinimum;
 use schemas::time::{EffectiveAt, Window, WindowKind};
 
 use super::tale::{said, tell};
@@ -54,7 +55,7 @@ proptest! {
 
     #[test]
     fn every_file_is_in_exactly_one_place(all in said()) {
-        let (_, outputs) = tell(&all);
+        let (pool, outputs) = tell(&all);
         let mut placed: BTreeMap<UploadId, Option<BatchId>> = BTreeMap::new();
         let mut gathering = BTreeSet::new();
         for output in &outputs {
@@ -66,6 +67,12 @@ proptest! {
                 }
                 Derived::FileDiscarded(said) => {
                     prop_assert_eq!(placed.get(&said.upload), Some(&None), "it was held");
+                    continue;
+                }
+                Derived::WindowSkipped(said) => {
+                    let before = placed.len();
+                    placed.retain(|_, batch| *batch != Some(said.batch));
+                    prop_assert_eq!(before - placed.len(), said.files as usize);
                     continue;
                 }
                 Derived::FilesGrouped(said) => {
@@ -102,6 +109,13 @@ proptest! {
             }
         }
         prop_assert!(gathering.is_empty(), "every group gets its window");
+        // What waits to be carried over waits for a file of a later window.
+        for (window, part) in pool.state.open.iter().filter(|(_, part)| part.manifest.files > 0) {
+            let minimum = pool.state.pool.as_ref().unwrap().rules(window).close.minimum;
+            prop_assert_eq!(minimum.unwrap().then, BelowMinimum::Carry);
+            let waiting = part.manifest.references().unwrap();
+            batched.extend(waiting.iter().map(|file| (file.upload, part.batch)));
+        }
         placed.retain(|_, batch| batch.is_some());
         let placed: BTreeMap<_, _> = placed.into_iter().filter_map(|(u, b)| Some((u, b?))).collect();
         prop_assert_eq!(placed, batched, "all that was placed is in its batch when all is quiet");

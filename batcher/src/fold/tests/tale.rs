@@ -6,7 +6,7 @@ use schemas::event::{
     Closed, Derived, MemberRemoveRequested, Placement, PolicyChangeRequested, TimerDue,
 };
 use schemas::id::AccountId;
-use schemas::policy::{Gap, LateMode, Policy, QuorumOf, Windows, WindowsAsk};
+use schemas::policy::{BelowMinimum, Gap, LateMode, Policy, QuorumOf, Windows, WindowsAsk};
 use schemas::role::Role;
 use schemas::time::EffectiveAt;
 
@@ -26,7 +26,7 @@ pub(super) fn said() -> impl Strategy<Value = Tale> {
 }
 
 /// How many rules there are.
-const RULES: u8 = 12;
+const RULES: u8 = 15;
 
 /// Rules by their number: each trigger and each mode is in one of them.
 fn rules(number: u8) -> Policy {
@@ -39,13 +39,22 @@ fn rules(number: u8) -> Policy {
             2 => (ask.quorum_permille, ask.quorum_of) = (Some(600), Some(QuorumOf::Active)),
             4 => ask.late = Some(LateMode::Next),
             5 => ask.late = Some(LateMode::Hold),
-            9 => ask.windows = gaps(20_000, 90_000),
-            10 => (ask.windows, ask.late) = (gaps(5_000, 60_000), Some(LateMode::Next)),
+            9 => ask.windows = Some(gaps(20_000, 90_000)),
+            10 => (ask.windows, ask.late) = (Some(gaps(5_000, 60_000)), Some(LateMode::Next)),
             11 => {
-                (ask.windows, ask.count) = (gaps(40_000, 60_000), Some(4));
+                (ask.windows, ask.count) = (Some(gaps(40_000, 60_000)), Some(4));
                 (ask.min_files, ask.quorum_permille) = (Some(2), Some(700));
             }
             8 => (ask.min_files, ask.min_clients) = (Some(3), Some(2)),
+            12 => (ask.min_files, ask.min_then) = (Some(3), Some(BelowMinimum::Skip)),
+            13 => {
+                (ask.min_clients, ask.min_then) = (Some(2), Some(BelowMinimum::Carry));
+                ask.min_wait_ms = Some(0);
+            }
+            14 => {
+                (ask.min_files, ask.min_then) = (Some(3), Some(BelowMinimum::Carry));
+                ask.windows = Some(gaps(10_000, 60_000));
+            }
             6 => ask.schedule = Some("*/2 * * * *".into()),
             7 => ask.windows = Some(WindowsAsk::Days { zone: Some("Asia/Kolkata".into()) }),
             3 => (ask.quorum_permille, ask.count) = (Some(500), Some(4)),
@@ -54,8 +63,8 @@ fn rules(number: u8) -> Policy {
     })
 }
 
-fn gaps(gap_ms: u64, max_span_ms: u64) -> Option<WindowsAsk> {
-    Some(WindowsAsk::Gap { gap_ms: Some(gap_ms), max_span_ms: Some(max_span_ms) })
+fn gaps(gap_ms: u64, max_span_ms: u64) -> WindowsAsk {
+    WindowsAsk::Gap { gap_ms: Some(gap_ms), max_span_ms: Some(max_span_ms) }
 }
 
 /// Rules that a pool is changed to: other triggers and modes, and windows of other lengths.

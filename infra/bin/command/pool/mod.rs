@@ -253,7 +253,9 @@ fn window_row(window: &WindowView) -> [String; 8] {
         (WindowState::Closed, because) => {
             format!("closed: {}", or_dash(because.as_ref().map(word)))
         }
-        (WindowState::Cancelled, _) => "cancelled".to_owned(),
+        (WindowState::Cancelled | WindowState::Skipped | WindowState::Carried, _) => {
+            word(&window.state)
+        }
         (WindowState::Open | WindowState::Gathering, _) => {
             match (&window.closes_when, window.closes_at_latest) {
                 (Some(when), _) => when.clone(),

@@ -19,7 +19,7 @@ use super::{
     ResultCorrected, ResultOffered, ResultPublished, ResultRefused, ResultWithdrawRequested,
     ResultWithdrawn, SemanticsRaised, Sent, Timer, TimerDue, UpdateReceived,
     UploadDiscardRequested, UploadReceived, UploadRefused, UploadReleaseRequested, UploadRepeated,
-    WindowCloseAsked, WindowOpened,
+    WindowCloseAsked, WindowOpened, WindowSkipped,
 };
 use crate::digest::Digest;
 use crate::file::{FileRef, TimeSource, manifest_digest};
@@ -227,6 +227,7 @@ fn corrected(by: AccountId, stored_at: StoredAt) -> ResultCorrected {
 /// One of each type of a pool's derived records.
 pub fn derived() -> Vec<Derived> {
     let mut all = derived_of_files();
+    all.extend(derived_of_windows());
     all.extend(people::derived());
     all.extend(derived_of_work());
     all
@@ -255,11 +256,17 @@ fn derived_of_files() -> Vec<Derived> {
             sent: Some(Sent { files: 1, bytes: 5, client_files: 1, client_bytes: 5 }),
         }
         .into(),
-        FileReleased { by, file: Arc::clone(&file), placed }.into(),
+        FileReleased { by, file, placed }.into(),
         FileDiscarded { by, upload }.into(),
         ContentErased { inputs_before: Some(log_time()), results_before: None }.into(),
         UploadRefused { upload, client: client(), update: None }.into(),
         UploadRepeated { upload, update: None }.into(),
+    ]
+}
+
+fn derived_of_windows() -> Vec<Derived> {
+    let (window, upload, file) = (window(), upload(), Arc::new(file()));
+    vec![
         FilesGrouped {
             window,
             part: 1,
@@ -278,6 +285,17 @@ fn derived_of_files() -> Vec<Derived> {
             closes_at: window.end.plus(60_000),
             closes_at_latest: LogTime::from_millis(MOMENT + 570_000),
             policy_version: 1,
+        }
+        .into(),
+        WindowSkipped {
+            window,
+            part: 1,
+            batch: batch(),
+            files: 1,
+            bytes: 5,
+            reported: 1,
+            files_missing: 2,
+            clients_missing: 0,
         }
         .into(),
         RangeOpened {
