@@ -31,8 +31,12 @@ pub(crate) struct Stored {
 impl State {
     /// What the body of a file is held to.
     pub(crate) fn file_bounds(&self, declared_bytes: Option<u64>, bytes_max: u64) -> Bounds {
-        let pause_max = Duration::from_millis(self.limits.body_pause_ms_max);
-        Bounds { declared_bytes, bytes_max, over: Code::FileTooLarge, pause_max }
+        Bounds { declared_bytes, bytes_max, over: Code::FileTooLarge, pause_max: self.pause_max() }
+    }
+
+    /// Longest pause of a body.
+    pub(super) fn pause_max(&self) -> Duration {
+        Duration::from_millis(self.limits.body_pause_ms_max)
     }
 
     /// Room for a body of this length, or of any up to `bytes_max`.
