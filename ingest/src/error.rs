@@ -184,7 +184,9 @@ fn quota(exceeded: Exceeded) -> Code {
 fn asked(refusal: Refusal) -> Code {
     match refusal {
         Refusal::PoolNameTaken => Code::PoolNameTaken,
-        Refusal::NoPool | Refusal::NoMember | Refusal::NoToken => Code::NotFound,
+        Refusal::NoPool | Refusal::NoMember | Refusal::NoToken | Refusal::NotUnderInspection => {
+            Code::NotFound
+        }
         Refusal::TokenUsedUp => Code::TokenUsedUp,
         Refusal::TokenExpired => Code::TokenExpired,
         Refusal::LastOwner => Code::LastOwner,
@@ -202,6 +204,9 @@ fn asked(refusal: Refusal) -> Code {
         Refusal::TokenRevoked => Code::TokenRevoked,
         Refusal::PoolPaused => Code::PoolPaused,
         Refusal::PoolArchived => Code::PoolArchived,
+        Refusal::NotFailed => Code::NotFailed,
+        Refusal::RetriesUsedUp => Code::RetriesUsedUp,
+        Refusal::InspectionsFull => Code::TooBusy,
     }
 }
 

@@ -104,6 +104,10 @@ codes! {
         "Wait until workers have done some of them.";
     PoliciesFull "policies-full" 409 "too many versions of the policy still have windows that take files",
         "Wait until windows of the oldest versions are older than `late_allowed_ms`.";
+    NotFailed "not-failed" 409 "no such upload has failed, or it failed too long ago",
+        "Only an upload whose inspections could not be done is retried; its state says what it is.";
+    RetriesUsedUp "retries-used-up" 409 "its sender has had the upload retried as often as it may",
+        "An admin of the pool can have it retried.";
     NotHeld "not-held" 409 "no such upload is held",
         "It was released or discarded before, or was never held.";
     PoolPaused "pool-paused" 409 "the pool is paused: no window closes",

@@ -71,7 +71,7 @@ impl State {
     pub(super) fn is_late(&self, pool: &Pool, window: &Window) -> bool {
         !self.open.contains_key(window)
             && (self.past.contains_key(window)
-                || self.has_ended(pool, window)
+                || (self.has_ended(pool, window) && !self.is_awaited(pool, window))
                 || pool.is_before_rules(window))
     }
 

@@ -14,6 +14,7 @@ mod pool;
 mod prove;
 mod push;
 mod receipt;
+mod retry;
 mod service;
 mod signup;
 mod sweep;
@@ -39,6 +40,7 @@ pub(crate) enum ClientCommand {
     Prove(prove::ProveArgs),
     Listen(listen::ListenArgs),
     Work(work::WorkArgs),
+    Retry(retry::RetryArgs),
     History(history::HistoryArgs),
     Batches(batches::BatchesArgs),
     Deliveries(deliveries::DeliveriesArgs),
@@ -78,6 +80,7 @@ impl ClientCommand {
             Self::Receipt(args) => receipt::run(args, session).await,
             Self::Listen(args) => listen::run(args, session).await,
             Self::Work(args) => work::run(args, session).await,
+            Self::Retry(args) => retry::run(args, session).await,
             Self::History(args) => history::run(args, session).await,
             Self::Batches(args) => batches::run(args, session).await,
             Self::Deliveries(args) => deliveries::run(args, session).await,

@@ -5,6 +5,7 @@ mod doors;
 mod earlier;
 mod fold;
 mod forms;
+mod inspections;
 #[cfg(feature = "faults")]
 mod killed;
 mod members;

@@ -51,6 +51,7 @@ impl State {
                 clamped: file.clamped,
                 quarantined: file.quarantined,
                 landing: landing(policy, file, window, part),
+                inspections: file.inspections.clone(),
                 next_upload_after,
                 receipt: self.upload_receipt(sender, landed),
                 repeated: *repeated,

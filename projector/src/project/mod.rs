@@ -8,6 +8,7 @@ mod batches;
 mod deliveries;
 mod file;
 mod files;
+mod inspections;
 mod keeping;
 mod members;
 mod ranges;
@@ -23,6 +24,8 @@ pub(crate) use deliveries::{SHARDS as DELIVERY_SHARDS, shard_of_member, state_nu
 pub(crate) use file::{file_of, time_source_of};
 pub(crate) use files::{DISCARDED, held_reason};
 pub use files::{HistoryRow, HistoryWeekRow, UploadMovedRow, UploadRow};
+pub(crate) use inspections::{FAILED, INSPECTING, REJECTED};
+pub use inspections::{InspectingRow, VerdictRow};
 pub use keeping::{ErasedRow, SentRow};
 pub(crate) use keeping::{day_of, everybody};
 pub(crate) use members::role_set;
@@ -94,6 +97,7 @@ pub struct Projection {
 /// All of them. A new one is a file and a line here.
 pub const ALL: &[Projection] = &[
     files::PROJECTION,
+    inspections::PROJECTION,
     windows::PROJECTION,
     batches::PROJECTION,
     work::PROJECTION,

@@ -86,6 +86,7 @@ fn fold(seen: &Seen<'_>, writes: &mut Writes) {
         }
         Derived::FilePlaced(said) => file(seen, &said.file, &said.placed, writes),
         Derived::FileReleased(said) => file(seen, &said.file, &said.placed, writes),
+        Derived::FileAccepted(said) => file(seen, &said.file, &said.placed, writes),
         Derived::BatchReady(ready) if ready.closed.reason != CloseReason::Requested => {
             closed(seen, &ready.closed, writes);
         }

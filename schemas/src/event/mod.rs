@@ -9,6 +9,7 @@ mod directory;
 pub mod example;
 #[cfg(test)]
 mod frozen_tests;
+mod inspection;
 mod member;
 mod pool;
 mod upload;
@@ -20,6 +21,11 @@ pub use delivery::{DeliveryAcknowledged, DeliveryFailed, DeliveryFetched};
 pub use directory::{
     AccountCreated, AccountDisabled, AccountEnabled, MembershipCopied, PolicyCopied, PoolLocated,
     PoolStateCopied, SessionRevoked, SnapshotTaken, TokenCopied,
+};
+pub use inspection::{
+    FAULTS_NAMED_MAX, FaultCode, FileAccepted, FileAttemptFailed, FileFailed, FileFaults,
+    FileRejected, FileRetried, InspectionBegun, RetryRight, RowFault, Stage, UploadAccepted,
+    UploadAttemptFailed, UploadInspectionStarted, UploadRejected, UploadRetryRequested,
 };
 pub use member::{
     Backlog, JoinTokenIssueRequested, JoinTokenIssued, JoinTokenRevokeRequested, JoinTokenRevoked,
@@ -132,6 +138,11 @@ topic_bodies! {
         PoolArchiveRequested = "sluice.pool.archive-requested.v1",
         UploadReceived = "sluice.upload.received.v1",
         UpdateReceived = "sluice.update.received.v1",
+        UploadInspectionStarted = "sluice.upload.inspection-started.v1",
+        UploadAccepted = "sluice.upload.accepted.v1",
+        UploadRejected = "sluice.upload.rejected.v1",
+        UploadAttemptFailed = "sluice.upload.attempt-failed.v1",
+        UploadRetryRequested = "sluice.upload.retry-requested.v1",
         UploadReleaseRequested = "sluice.upload.release-requested.v1",
         UploadDiscardRequested = "sluice.upload.discard-requested.v1",
         WindowCloseAsked = "sluice.window.close-asked.v1",
@@ -161,6 +172,12 @@ topic_bodies! {
         PoolResumed = "sluice.pool.resumed.v1",
         PoolArchived = "sluice.pool.archived.v1",
         FilePlaced = "sluice.file.placed.v1",
+        InspectionBegun = "sluice.inspection.begun.v1",
+        FileAccepted = "sluice.file.accepted.v1",
+        FileRejected = "sluice.file.rejected.v1",
+        FileAttemptFailed = "sluice.file.attempt-failed.v1",
+        FileFailed = "sluice.file.failed.v1",
+        FileRetried = "sluice.file.retried.v1",
         FileReleased = "sluice.file.released.v1",
         FileDiscarded = "sluice.file.discarded.v1",
         ContentErased = "sluice.content.erased.v1",
@@ -208,6 +225,11 @@ impl Event {
         Some(match self {
             Self::UploadReceived(body) => body.file.upload.to_string(),
             Self::UpdateReceived(body) => body.update.to_string(),
+            Self::UploadInspectionStarted(body) => body.upload.to_string(),
+            Self::UploadAccepted(body) => body.upload.to_string(),
+            Self::UploadRejected(body) => body.upload.to_string(),
+            Self::UploadAttemptFailed(body) => body.upload.to_string(),
+            Self::UploadRetryRequested(body) => body.upload.to_string(),
             Self::UploadReleaseRequested(body) => body.file.upload.to_string(),
             Self::UploadDiscardRequested(body) => body.upload.to_string(),
             Self::BatchRequested(body) => body.request.to_string(),
@@ -241,6 +263,12 @@ impl Derived {
     pub fn subject(&self) -> Option<String> {
         Some(match self {
             Self::FilePlaced(body) => body.file.upload.to_string(),
+            Self::InspectionBegun(body) => body.upload.to_string(),
+            Self::FileAccepted(body) => body.file.upload.to_string(),
+            Self::FileRejected(body) => body.upload.to_string(),
+            Self::FileAttemptFailed(body) => body.upload.to_string(),
+            Self::FileFailed(body) => body.upload.to_string(),
+            Self::FileRetried(body) => body.file.upload.to_string(),
             Self::FileReleased(body) => body.file.upload.to_string(),
             Self::FileDiscarded(body) => body.upload.to_string(),
             Self::UploadRefused(body) => body.upload.to_string(),
@@ -298,6 +326,8 @@ impl Derived {
             | Self::UploadRefused(_)
             | Self::UploadRepeated(_)
             | Self::FilePlaced(_)
+            | Self::InspectionBegun(_)
+            | Self::FileRetried(_)
             | Self::FileReleased(_)
             | Self::FileDiscarded(_)
             | Self::BatchLeased(_)
@@ -309,6 +339,10 @@ impl Derived {
             | Self::BatchAmended(_)
             | Self::BatchCancelled(_)
             | Self::BatchFailed(_)
+            | Self::FileAccepted(_)
+            | Self::FileRejected(_)
+            | Self::FileAttemptFailed(_)
+            | Self::FileFailed(_)
             | Self::ContentErased(_) => false,
         }
     }

@@ -179,6 +179,14 @@ pub enum Refusal {
     PoolPaused,
     /// The pool is archived, for ever.
     PoolArchived,
+    /// No such upload is under inspection.
+    NotUnderInspection,
+    /// No such upload has failed, or it failed too long ago.
+    NotFailed,
+    /// Its sender has had the upload retried as often as it may.
+    RetriesUsedUp,
+    /// Too many files are under inspection.
+    InspectionsFull,
 }
 
 /// A request was refused; nothing changed.

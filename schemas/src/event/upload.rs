@@ -98,6 +98,11 @@ pub enum Placement {
         /// Clients with a file in the part.
         part_clients: u32,
     },
+    /// Nowhere yet: it is inspected first.
+    Inspecting {
+        /// The window its effective time falls in.
+        window: Window,
+    },
     /// Held for an admin to release or discard.
     Held {
         /// Why.
@@ -111,7 +116,9 @@ impl Placement {
     /// The window it is in, or would be.
     pub fn window(&self) -> Window {
         match self {
-            Self::Window { window, .. } | Self::Held { window, .. } => *window,
+            Self::Window { window, .. }
+            | Self::Inspecting { window }
+            | Self::Held { window, .. } => *window,
         }
     }
 }
@@ -134,6 +141,8 @@ pub enum HeldReason {
     SenderSuspended,
     /// The pool was archived when it was recorded: it stays held.
     PoolArchived,
+    /// It was not inspected: too many files were under inspection when it came.
+    NotInspected,
 }
 
 /// An admin asks that a held file be grouped.

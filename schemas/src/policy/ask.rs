@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Close, Files, Late, LateMode, Minimum, OnJoin, Policy, Quorum, QuorumOf, Schedule, SkewMode,
-    Times, Watermark, Windows, Work, Zone,
+    Close, Files, InspectionAsk, Late, LateMode, Minimum, OnJoin, Policy, Quorum, QuorumOf,
+    Schedule, SkewMode, Times, Watermark, Windows, Work, Zone,
 };
 use crate::limit::Limits;
 use crate::name::MediaType;
@@ -85,6 +85,8 @@ pub struct PolicyAsk {
     pub keep_inputs_ms: Option<u64>,
     /// Default: for ever.
     pub keep_results_ms: Option<u64>,
+    /// Default: none.
+    pub inspections: Option<Vec<InspectionAsk>>,
 }
 
 /// How windows shall be cut.
@@ -128,6 +130,10 @@ const PART_BYTES_MAX: u64 = 1_000_000_000_000_000;
 pub(super) struct Checks(Vec<Fault>);
 
 impl Checks {
+    pub(super) fn fault(&mut self, pointer: &'static str, detail: String) {
+        self.0.push(Fault { pointer, detail });
+    }
+
     pub(super) fn within<T: PartialOrd + std::fmt::Display>(
         &mut self,
         pointer: &'static str,
@@ -153,6 +159,7 @@ impl PolicyAsk {
         let period = checks.within("/windows/period_ms", windows.period_ms(), shortest, longest);
         let lease_ms = checks.within("/lease_ms", self.lease_ms.unwrap_or(600_000), 1_000, DAY_MS);
         let (quota, keep) = checks.keeping(&self, limits);
+        let inspections = checks.inspections(&self);
         let policy = Policy {
             windows,
             update_every_ms,
@@ -199,6 +206,7 @@ impl PolicyAsk {
             on_join: self.on_join.unwrap_or(OnJoin::Latest),
             quota,
             keep,
+            inspections,
         };
         checks.durations(&policy, longest);
         if checks.0.is_empty() { Ok(policy) } else { Err(checks.0) }

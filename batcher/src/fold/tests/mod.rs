@@ -1,6 +1,7 @@
 //! The fold, told what to fold and asked what follows, in short words.
 
 mod held;
+mod inspections;
 mod keeping;
 mod late;
 mod life;
@@ -70,6 +71,7 @@ pub(crate) fn file(upload: u128, client: u128, at: i64) -> FileRef {
         time_source: TimeSource::Client,
         clamped: false,
         quarantined: false,
+        inspections: Vec::new(),
     }
 }
 
@@ -260,6 +262,7 @@ fn place(placed: &Placement) -> String {
                 falls_in.map_or(String::new(), |window| format!(" from {}", minute(&window)));
             format!("in {} r{revision}{late}{from}", name(*batch))
         }
+        Placement::Inspecting { window } => format!("inspected for {}", minute(window)),
         Placement::Held { reason, .. } => {
             let reason = match reason {
                 HeldReason::SenderNotAContributor => "no contributor",
@@ -269,6 +272,7 @@ fn place(placed: &Placement) -> String {
                 HeldReason::StoredLongAgo => "stored long ago",
                 HeldReason::SenderSuspended => "suspended",
                 HeldReason::PoolArchived => "archived",
+                HeldReason::NotInspected => "not inspected",
             };
             format!("held: {reason}")
         }
@@ -284,6 +288,23 @@ pub(super) fn told(output: &Output) -> String {
         Derived::FileReleased(released) => {
             format!("released {} {}", released.file.upload.bits(), place(&released.placed))
         }
+        Derived::InspectionBegun(begun) => format!("run {} begun", begun.run.bits()),
+        Derived::FileAccepted(accepted) => {
+            format!("accepted {} {}", accepted.file.upload.bits(), place(&accepted.placed))
+        }
+        Derived::FileRejected(rejected) => format!("rejected {}", rejected.upload.bits()),
+        Derived::FileAttemptFailed(failed) => {
+            format!(
+                "attempt {} of {} failed: {:?}",
+                failed.attempts,
+                failed.upload.bits(),
+                failed.stage
+            )
+        }
+        Derived::FileFailed(failed) => {
+            format!("upload {} failed: {:?}", failed.upload.bits(), failed.stage)
+        }
+        Derived::FileRetried(retried) => format!("retried {}", retried.file.upload.bits()),
         Derived::FileDiscarded(discarded) => format!("discarded {}", discarded.upload.bits()),
         Derived::ContentErased(_) => "erased".to_owned(),
         Derived::UploadRefused(refused) => format!("upload {} refused", refused.upload.bits()),

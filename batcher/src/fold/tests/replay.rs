@@ -49,22 +49,54 @@ fn ranges(outputs: &[Output]) -> BTreeSet<BatchId> {
     opened.collect()
 }
 
+/// Where a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Batch(BatchId),
+    Held,
+    Inspected,
+    Rejected,
+    Failed,
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
     #[test]
     fn every_file_is_in_exactly_one_place(all in said()) {
         let (_, outputs) = tell(&all);
-        let mut placed: BTreeMap<UploadId, Option<BatchId>> = BTreeMap::new();
+        let mut placed: BTreeMap<UploadId, Place> = BTreeMap::new();
         for output in &outputs {
             let (file, place) = match &output.body {
                 Derived::FilePlaced(said) => (&said.file, &said.placed),
                 Derived::FileReleased(said) => {
-                    prop_assert_eq!(placed.remove(&said.file.upload), Some(None), "it was held");
+                    let before = placed.remove(&said.file.upload);
+                    prop_assert_eq!(before, Some(Place::Held), "it was held");
                     (&said.file, &said.placed)
                 }
+                Derived::FileAccepted(said) => {
+                    let before = placed.remove(&said.file.upload);
+                    prop_assert_eq!(before, Some(Place::Inspected), "it was inspected");
+                    prop_assert!(said.file.inspections.is_empty(), "and is so no longer");
+                    (&said.file, &said.placed)
+                }
+                Derived::FileRejected(said) => {
+                    let before = placed.insert(said.upload, Place::Rejected);
+                    prop_assert_eq!(before, Some(Place::Inspected));
+                    continue;
+                }
+                Derived::FileFailed(said) => {
+                    let before = placed.insert(said.upload, Place::Failed);
+                    prop_assert_eq!(before, Some(Place::Inspected));
+                    continue;
+                }
+                Derived::FileRetried(said) => {
+                    let before = placed.insert(said.file.upload, Place::Inspected);
+                    prop_assert_eq!(before, Some(Place::Failed));
+                    continue;
+                }
                 Derived::FileDiscarded(said) => {
-                    prop_assert_eq!(placed.get(&said.upload), Some(&None), "it was held");
+                    prop_assert_eq!(placed.get(&said.upload), Some(&Place::Held), "it was held");
                     continue;
                 }
                 _ => continue,
@@ -73,9 +105,10 @@ proptest! {
                 Placement::Window { batch, window, falls_in, .. } => {
                     let own = falls_in.unwrap_or(*window);
                     prop_assert!(own.contains(file.effective_at) && own <= *window);
-                    Some(*batch)
+                    Place::Batch(*batch)
                 }
-                Placement::Held { .. } => None,
+                Placement::Held { .. } => Place::Held,
+                Placement::Inspecting { .. } => Place::Inspected,
             };
             prop_assert_eq!(placed.insert(file.upload, batch), None, "placed once");
         }
@@ -86,8 +119,11 @@ proptest! {
                 prop_assert_eq!(batched.insert(upload, batch), None, "in one batch, once");
             }
         }
-        placed.retain(|_, batch| batch.is_some());
-        let placed: BTreeMap<_, _> = placed.into_iter().filter_map(|(u, b)| Some((u, b?))).collect();
+        let batch = |(upload, place)| match place {
+            Place::Batch(batch) => Some((upload, batch)),
+            Place::Held | Place::Inspected | Place::Rejected | Place::Failed => None,
+        };
+        let placed: BTreeMap<_, _> = placed.into_iter().filter_map(batch).collect();
         prop_assert_eq!(placed, batched, "all that was placed is in its batch when all is quiet");
     }
 

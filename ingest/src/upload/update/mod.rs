@@ -278,14 +278,8 @@ impl State {
             declared.judge_digest(incoming.read_through().await?.sha256)?;
             return Ok(Judged::Unused);
         }
-        let stored = self
-            .store(
-                self.object_of(&sender.pool.pool, item.upload),
-                incoming,
-                &declared,
-                &gathering.promise,
-            )
-            .await?;
+        let stored =
+            self.store_for((sender, item.upload), incoming, &declared, &gathering.promise).await?;
         gathering.stored.push(stored.object.clone());
         gathering.left_bytes = gathering.left_bytes.saturating_sub(stored.came.size_bytes);
         gathering.stored_at = stored.stored_at;

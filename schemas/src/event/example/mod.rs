@@ -1,6 +1,7 @@
 //! One example of each type: frozen in `schemas/events/`, shown in the documentation.
 
 mod directory;
+mod inspections;
 mod people;
 
 pub use directory::directory;
@@ -104,6 +105,7 @@ fn file() -> FileRef {
         time_source: TimeSource::Client,
         clamped: false,
         quarantined: false,
+        inspections: Vec::new(),
     }
 }
 
@@ -146,6 +148,7 @@ pub fn events() -> Vec<Event> {
     let created = PoolCreated { pool: pool(), name, owner: by, semantics: 1, policy: policy() };
     all.insert(0, created.into());
     all.extend(events_of_files(by, account, stored_at));
+    all.extend(inspections::events());
     all
 }
 
@@ -207,6 +210,7 @@ pub fn derived() -> Vec<Derived> {
     let mut all = derived_of_files();
     all.extend(people::derived());
     all.extend(derived_of_work());
+    all.extend(inspections::derived());
     all
 }
 

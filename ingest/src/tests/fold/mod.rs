@@ -2,6 +2,8 @@
 //!
 //! In front of each answer it puts a window that closed by itself, as the real one may.
 
+mod files;
+
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -12,10 +14,10 @@ use infra::log::{Append, Draft, Find, Read, Record, SqliteLog};
 use schemas::digest::Digest;
 use schemas::event::{
     Backlog, BatchLeased, BatchReady, ClaimRefusal, ClaimRefused, CloseReason, Derived, Directory,
-    Event, ExpiryReason, FilePlaced, HeldReason, JoinTokenIssued, LeaseExpired, MemberAdded,
-    MemberRemoved, MemberRoleChanged, MembershipCopied, OfferRefusal, Placement,
-    PolicyChangeRequested, PolicyChanged, PolicyCopied, Refusal, RequestRefused, ResultOffered,
-    ResultPublished, ResultRefused, TokenCopied, TokenUsed, UploadRefused, UploadRepeated, example,
+    Event, ExpiryReason, InspectionBegun, JoinTokenIssued, LeaseExpired, MemberAdded,
+    MemberRemoved, MemberRoleChanged, MembershipCopied, OfferRefusal, PolicyChangeRequested,
+    PolicyChanged, PolicyCopied, Refusal, RequestRefused, ResultOffered, ResultPublished,
+    ResultRefused, TokenCopied, TokenUsed, example,
 };
 use schemas::file::FileRef;
 use schemas::id::{AccountId, BatchId, ClaimId, EventId, PoolId, ResultId, TokenId, UploadId};
@@ -34,6 +36,7 @@ struct Pool {
     members: BTreeMap<AccountId, RoleSet>,
     tokens: HashMap<TokenId, (RoleSet, u32, Option<LogTime>)>,
     seen: HashMap<UploadId, Digest>,
+    inspecting: HashMap<UploadId, Arc<FileRef>>,
     waiting: u32,
     closed: u128,
     claimable: VecDeque<BatchId>,
@@ -160,6 +163,16 @@ impl Pool {
             Event::UpdateReceived(update) => {
                 update.items.into_iter().map(|file| self.place(file)).collect()
             }
+            Event::UploadInspectionStarted(start) => {
+                vec![match self.inspecting.contains_key(&start.upload) {
+                    true => InspectionBegun { upload: start.upload, run: start.run }.into(),
+                    false => refused(Refusal::NotUnderInspection),
+                }]
+            }
+            Event::UploadAccepted(verdict) => self.verdict(verdict.upload, None),
+            Event::UploadRejected(verdict) => self.verdict(verdict.upload, Some(verdict.rejection)),
+            Event::UploadAttemptFailed(_) => Vec::new(),
+            Event::UploadRetryRequested(_) => vec![refused(Refusal::NotFailed)],
             Event::UploadReleaseRequested(_) | Event::UploadDiscardRequested(_) => {
                 vec![refused(Refusal::NotHeld)]
             }
@@ -244,24 +257,6 @@ impl Pool {
         let used =
             TokenUsed { token, roles: *gives, uses_left: *uses_left, expires_at: *expires_at };
         self.belong(account, roles, Some(used))
-    }
-
-    fn place(&mut self, file: FileRef) -> Derived {
-        let (upload, client) = (file.upload, file.client);
-        match self.seen.get(&upload) {
-            Some(sha256) if *sha256 == file.sha256 => {
-                UploadRepeated { upload, update: None }.into()
-            }
-            Some(_) => UploadRefused { upload, client, update: None }.into(),
-            None => {
-                self.seen.insert(upload, file.sha256);
-                self.waiting += 1;
-                let (_, policy) = self.id.as_ref().unwrap();
-                let window = policy.windows.of(file.effective_at);
-                let placed = Placement::Held { reason: HeldReason::TooLate, window };
-                FilePlaced { file: Arc::new(file), update: None, placed, sent: None }.into()
-            }
-        }
     }
 
     fn close(&mut self) -> Derived {
