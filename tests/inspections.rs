@@ -18,7 +18,7 @@ use schemas::role::{Role, RoleSet};
 
 use crate::server::{Server, Setup, sluice};
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 
 async fn eventually<T>(what: &str, ask: impl AsyncFn() -> Option<T>) -> T {
     let since = Instant::now();

@@ -93,6 +93,13 @@ impl FakeLog {
         self.state.lock().unwrap().topics.get(topic).map_or(0, |(_, records)| records.len())
     }
 
+    /// What stands in a topic.
+    pub(crate) fn values(&self, topic: &Topic) -> Vec<bytes::Bytes> {
+        let state = self.state.lock().unwrap();
+        let records = state.topics.get(topic).map(|(_, records)| records);
+        records.into_iter().flatten().map(|record| record.value.clone()).collect()
+    }
+
     fn push(&self, to: &Topic, value: bytes::Bytes) -> u64 {
         let mut state = self.state.lock().unwrap();
         let (_, records) = state.topics.get_mut(to).unwrap();
@@ -296,7 +303,7 @@ impl Installation {
             log,
             directory,
             clock: self.clock.clone(),
-            keys: KeyRing::from_seed([3; 32]).unwrap(),
+            keys: Arc::new(KeyRing::from_seed([3; 32]).unwrap()),
             issuer: "https://sluice.test".into(),
             audience: "sluice".into(),
         };

@@ -5,6 +5,7 @@
 //! of at most nine methods with its duties written on it, a conformance suite that every back end
 //! passes, and a faulty wrapper for tests.
 
+pub mod audit;
 pub mod backup;
 pub mod blobs;
 pub mod clock;
@@ -25,6 +26,7 @@ pub mod kept;
 mod killed;
 pub mod known;
 pub mod log;
+pub mod recent;
 pub mod room;
 pub mod secret_file;
 mod sqlite;

@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -56,11 +56,16 @@ pub fn of_folders(folders: Vec<PathBuf>) -> Probe {
     Box::new(move || {
         let mut least = u64::MAX;
         for folder in &folders {
-            let seen = rustix::fs::statvfs(folder)?;
-            least = least.min(seen.f_bavail.saturating_mul(seen.f_frsize));
+            least = least.min(free_bytes(folder)?);
         }
         Ok(least)
     })
+}
+
+/// What is free for us on the file system of this folder.
+pub fn free_bytes(folder: &Path) -> io::Result<u64> {
+    let seen = rustix::fs::statvfs(folder)?;
+    Ok(seen.f_bavail.saturating_mul(seen.f_frsize))
 }
 
 impl Room {

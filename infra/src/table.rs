@@ -149,7 +149,7 @@ macro_rules! plain_fields {
 }
 
 plain_fields! {
-    ids: PoolId AccountId UploadId UpdateId BatchId ResultId ClaimId TokenId SessionId;
+    ids: PoolId AccountId UploadId UpdateId BatchId ResultId ClaimId TokenId SessionId EventId ObjectId;
     times: ObservedAt SentAt ReceivedAt EffectiveAt StoredAt LogTime Wall;
     names: PoolName UserName FileName MediaType IdempotencyKey ObjectKey;
 }

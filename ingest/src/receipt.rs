@@ -1,11 +1,10 @@
 //! What receipts say of uploads, results and deliveries, and the deliveries of this process that
 //! the tables may not know yet.
 
-use std::collections::HashMap;
-use std::mem;
 use std::sync::{Mutex, PoisonError};
 
 use infra::known::KnownDelivery;
+use infra::recent::Recent;
 use schemas::api::{Stated, StatedOf};
 use schemas::digest::Digest;
 use schemas::event::PolicyCopied;
@@ -47,35 +46,28 @@ impl State {
     }
 }
 
-/// Deliveries that were acknowledged here lately: bounded, the oldest go first.
-#[derive(Debug, Default)]
-pub(crate) struct Acknowledged(Mutex<Generations>);
+/// Deliveries that were acknowledged here lately.
+#[derive(Debug)]
+pub(crate) struct Acknowledged(Mutex<Recent<(ResultId, AccountId), KnownDelivery>>);
 
-#[derive(Debug, Default)]
-struct Generations {
-    new: HashMap<(ResultId, AccountId), KnownDelivery>,
-    old: HashMap<(ResultId, AccountId), KnownDelivery>,
+impl Default for Acknowledged {
+    fn default() -> Self {
+        Self(Mutex::new(Recent::new(REMEMBERED_MAX)))
+    }
 }
 
 impl Acknowledged {
     /// The delivery, if it was acknowledged here lately.
     pub(crate) fn get(&self, result: ResultId, member: AccountId) -> Option<KnownDelivery> {
-        let Generations { new, old } = &*self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (result, member);
-        new.get(&key).or_else(|| old.get(&key)).copied()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&(result, member))
     }
 
     /// Remembers one; the first that was said of a delivery stays.
     pub(crate) fn put(&self, result: ResultId, member: AccountId, delivery: KnownDelivery) {
-        let delivery = self.get(result, member).unwrap_or(delivery);
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.new.contains_key(&(result, member)) {
-            return;
+        if kept.get(&(result, member)).is_none() {
+            kept.put((result, member), delivery);
         }
-        if kept.new.len() >= REMEMBERED_MAX {
-            kept.old = mem::take(&mut kept.new);
-        }
-        kept.new.insert((result, member), delivery);
     }
 }
 
@@ -85,18 +77,14 @@ mod tests {
     use schemas::time::LogTime;
 
     #[test]
-    fn so_many_deliveries_are_remembered_and_the_oldest_are_forgotten() {
+    fn the_first_that_was_said_of_a_delivery_stays() {
         let (kept, member) = (Acknowledged::default(), AccountId::from_bits(1));
         let delivery = |offset| KnownDelivery { offset, at: LogTime::from_millis(5) };
-        let result = |bits: usize| ResultId::from_bits(bits as u128);
-        for offset in 0..3 * REMEMBERED_MAX {
-            kept.put(result(offset), member, delivery(offset as u64));
-        }
-        let newest = 3 * REMEMBERED_MAX - 1;
-        assert_eq!(kept.get(result(newest), member), Some(delivery(newest as u64)));
-        assert_eq!(kept.get(result(0), member), None);
-        kept.put(result(newest), member, delivery(0));
-        assert_eq!(kept.get(result(newest), member), Some(delivery(newest as u64)), "the first");
-        assert_eq!(kept.get(result(newest), AccountId::from_bits(2)), None);
+        let result = ResultId::from_bits(3);
+        assert_eq!(kept.get(result, member), None);
+        kept.put(result, member, delivery(7));
+        kept.put(result, member, delivery(8));
+        assert_eq!(kept.get(result, member), Some(delivery(7)));
+        assert_eq!(kept.get(result, AccountId::from_bits(2)), None);
     }
 }

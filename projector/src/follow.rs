@@ -6,8 +6,10 @@ use std::collections::BTreeMap;
 use futures_util::future::try_join_all;
 use infra::log::{Chunk, Find, Position, Read};
 use infra::views::{Checkpoint, View, Views, Writes};
-use schemas::event::{Delivery, Derived};
+use schemas::event::{Audit, AuditRecorded, Delivery, Derived};
+use schemas::id::EventId;
 use schemas::name::PoolName;
+use schemas::time::LogTime;
 use schemas::topic::{Offset, Topic};
 use schemas::wire::{self, Cause, Unreadable};
 use uuid::Uuid;
@@ -59,7 +61,7 @@ impl Folded {
 /// One record that was read.
 struct Decoded {
     offset: Offset,
-    at: schemas::time::LogTime,
+    at: LogTime,
     said: DecodedSaid,
     cause: Option<Cause>,
 }
@@ -67,6 +69,7 @@ struct Decoded {
 enum DecodedSaid {
     Derived(Derived),
     Delivery(Delivery),
+    Audit(AuditRecorded, EventId, LogTime),
 }
 
 impl Followed {
@@ -143,6 +146,9 @@ impl Place {
         let said = match &record.said {
             DecodedSaid::Derived(said) => Said::Derived(said),
             DecodedSaid::Delivery(said) => Said::Delivery(said),
+            DecodedSaid::Audit(recorded, id, time) => {
+                Said::Audit { recorded, id: *id, time: *time }
+            }
         };
         let (offset, at, stamp_us) = (record.offset, record.at, self.stamp_us);
         let event = record.cause.map(|cause| cause.offset);
@@ -168,6 +174,10 @@ fn decode(source: Source, chunk: &Chunk) -> Result<Vec<Decoded>, Unreadable> {
                 .map(|(said, attributes)| (DecodedSaid::Derived(said), attributes)),
             Source::Deliveries => wire::decode::<Delivery>(&record.value)
                 .map(|(said, attributes)| (DecodedSaid::Delivery(said), attributes)),
+            Source::Audit => wire::decode::<Audit>(&record.value).map(|(said, attributes)| {
+                let Audit::AuditRecorded(recorded) = said;
+                (DecodedSaid::Audit(recorded, attributes.id, attributes.time), attributes)
+            }),
         };
         match read {
             Ok((said, attributes)) => {
@@ -188,8 +198,7 @@ mod tests {
     use infra::log::{Append as _, Draft, Options, SqliteLog, Tail};
     use infra::views::SqliteViews;
     use schemas::event::UploadRepeated;
-    use schemas::id::{EventId, UploadId};
-    use schemas::time::LogTime;
+    use schemas::id::UploadId;
     use schemas::wire::Attributes;
 
     const SOON: std::time::Duration = std::time::Duration::from_secs(10);

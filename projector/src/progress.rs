@@ -1,6 +1,7 @@
 //! How far the tables have got, per pool: what a read waits for that must see its own write.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -22,13 +23,19 @@ struct Reached {
 #[derive(Debug)]
 pub struct Progress {
     pools: RwLock<HashMap<PoolName, Reached>>,
+    /// The first record of the audit log that is not in the tables.
+    audit: AtomicU64,
     version: watch::Sender<u64>,
 }
 
 impl Progress {
     /// Nothing yet.
     pub fn new() -> Arc<Self> {
-        Arc::new(Self { pools: RwLock::default(), version: watch::Sender::new(0) })
+        Arc::new(Self {
+            pools: RwLock::default(),
+            audit: AtomicU64::default(),
+            version: watch::Sender::new(0),
+        })
     }
 
     /// All records of the pool's `.batches` before `batches` are in the tables; `cause` is the
@@ -42,6 +49,18 @@ impl Progress {
         }
         drop(pools);
         self.version.send_modify(|version| *version += 1);
+    }
+
+    /// All records of the audit log before `audit` are in the tables.
+    pub(crate) fn reached_audit(&self, audit: Offset) {
+        self.audit.fetch_max(audit, Ordering::AcqRel);
+        self.version.send_modify(|version| *version += 1);
+    }
+
+    /// Returns true once all records of the audit log before `audit` are in the tables; false when
+    /// they do not get there in time.
+    pub(crate) async fn wait_audit(&self, audit: Offset, wait_max: Duration) -> bool {
+        self.until(wait_max, || self.audit.load(Ordering::Acquire) >= audit).await
     }
 
     /// The first event of the pool whose outputs are not all in the tables.
@@ -73,11 +92,15 @@ impl Progress {
         wait_max: Duration,
         there: impl Fn(Reached) -> bool,
     ) -> bool {
-        let mut version = self.version.subscribe();
         let is_there = || {
             let pools = self.pools.read().unwrap_or_else(PoisonError::into_inner);
             there(pools.get(pool).copied().unwrap_or_default())
         };
+        self.until(wait_max, is_there).await
+    }
+
+    async fn until(&self, wait_max: Duration, is_there: impl Fn() -> bool) -> bool {
+        let mut version = self.version.subscribe();
         let waited = async { while !is_there() && version.changed().await.is_ok() {} };
         tokio::time::timeout(wait_max, waited).await.is_ok()
     }

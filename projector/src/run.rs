@@ -152,6 +152,11 @@ impl Projector {
     }
 
     fn own(&mut self, change: Change) {
+        // The audit log goes with the shard that a pool of this name would be in.
+        let (topic, shared) = (Topic::audit(), shared_by_all());
+        if self.ours.owns(&shared) && !self.topics.contains_key(&topic) {
+            self.open(topic, shared, Source::Audit, Duration::ZERO);
+        }
         match change {
             Change::Ours(pools) => {
                 for pool in pools {
@@ -212,9 +217,7 @@ impl Projector {
         match opened {
             Ok((followed, from)) => {
                 self.tail.watch(&topic, Some(from));
-                if slot.source == Source::Batches {
-                    self.deps.progress.reached(&slot.pool, followed.next(), followed.cause());
-                }
+                tell(&self.deps.progress, &followed);
                 slot.phase = Phase::Following(Box::new(followed));
             }
             Err(error) => {
@@ -282,14 +285,10 @@ impl Projector {
 
     fn tell(&self, chunks: &[Chunk]) {
         for chunk in chunks {
-            if let Some(Slot {
-                pool,
-                source: Source::Batches,
-                phase: Phase::Following(followed),
-                ..
-            }) = self.topics.get(&chunk.topic)
+            if let Some(Slot { phase: Phase::Following(followed), .. }) =
+                self.topics.get(&chunk.topic)
             {
-                self.deps.progress.reached(pool, followed.next(), followed.cause());
+                tell(&self.deps.progress, followed);
             }
         }
     }
@@ -302,5 +301,19 @@ impl Projector {
                 self.open(chunk.topic.clone(), pool, source, AGAIN);
             }
         }
+    }
+}
+
+/// Whose shard what is no pool's goes with. A pool of this name has no more to do with it.
+pub(crate) fn shared_by_all() -> PoolName {
+    "sluice".parse().expect("it is a name as it should be")
+}
+
+/// Those who wait learn how far the tables have got.
+fn tell(progress: &Progress, followed: &Followed) {
+    match followed.source {
+        Source::Batches => progress.reached(&followed.pool, followed.next(), followed.cause()),
+        Source::Audit => progress.reached_audit(followed.next()),
+        Source::Deliveries => {}
     }
 }

@@ -85,6 +85,8 @@ ids! {
     TokenId;
     /// One record, for consumers that drop duplicates by id (CloudEvents `id`).
     EventId;
+    /// Whatever has an id, where it does not matter what it is.
+    ObjectId;
     /// One signed-in session: the `jti` of its access tokens (RFC 7519).
     SessionId;
 }

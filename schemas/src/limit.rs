@@ -109,6 +109,13 @@ limits! {
     listeners_max: 20_000;
     /// Events of a pool after which its state is stored again, so that a start need not read all.
     snapshot_events: 10_000;
+    /// Records of the audit log that may wait to be written; while there are as many, nothing is done
+    /// that would have to be recorded.
+    audit_waiting_max: 10_000;
+    /// Longest an answer waits for its record in the audit log.
+    audit_wait_ms_max: 1_000;
+    /// Rows that one request for a filtered list looks at; the next page goes on from there.
+    walk_rows_max: 5_000;
     /// Password checks at once: each takes 19 MiB for some tens of milliseconds.
     password_checks_max: 2;
 }

@@ -104,12 +104,14 @@ codes! {
         "Wait until workers have done some of them.";
     PoliciesFull "policies-full" 409 "too many versions of the policy still have windows that take files",
         "Wait until windows of the oldest versions are older than `late_allowed_ms`.";
-    NotFailed "not-failed" 409 "no such upload has failed, or it failed too long ago",
-        "Only an upload whose inspections could not be done is retried; its state says what it is.";
+    NotFailed "not-failed" 409 "nothing of it has failed, or too long ago",
+        "A batch is retried once it was given up, an upload once it could not be inspected; the state of each says what it is.";
     RetriesUsedUp "retries-used-up" 409 "its sender has had the upload retried as often as it may",
         "An admin of the pool can have it retried.";
     NotHeld "not-held" 409 "no such upload is held",
         "It was released or discarded before, or was never held.";
+    BytesMissing "bytes-missing" 409 "the store has no bytes of this file any more",
+        "Discard it, and have its client send it again under another key.";
     PoolPaused "pool-paused" 409 "the pool is paused: no window closes",
         "Resume it first.";
     LastOwner "last-owner" 409 "the last owner of a pool cannot leave it",
@@ -237,9 +239,9 @@ impl Problem {
         }
     }
 
-    /// With what happened this time.
+    /// With what happened this time, unless that is what the title says.
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
-        self.detail = Some(detail.into());
+        self.detail = Some(detail.into()).filter(|detail| *detail != self.title);
         self
     }
 
@@ -281,5 +283,7 @@ mod tests {
             serde_json::to_string(&problem).unwrap(),
             r#"{"type":"/docs/errors#empty-file","code":"empty-file","title":"the file is empty","status":422,"detail":"0 bytes"}"#
         );
+        let twice = Problem::new(Code::EmptyFile).detail("the file is empty");
+        assert_eq!(twice.detail, None, "nothing is said twice");
     }
 }

@@ -172,6 +172,8 @@ pub enum Act {
     FetchBatchFiles,
     /// Claim batches, renew, fail, offer results.
     Work,
+    /// Have a batch that was given up be worked on again.
+    RetryBatch,
     /// See and fetch results.
     ReadResults,
     /// Say that a result has arrived.
@@ -180,6 +182,8 @@ pub enum Act {
     ReadDeliveries,
     /// Hear notices as they come.
     Listen,
+    /// See what the audit log has of it.
+    ReadAudit,
 }
 
 impl Act {
@@ -234,11 +238,13 @@ pub const RULES: &[Rule] = &[
     rule(Act::ReadHistory, RoleSet::of(&[OWNER, ADMIN, ANALYST]), ALL, true),
     rule(Act::ReadBatches, ALL, NONE, true),
     rule(Act::FetchBatchFiles, RoleSet::of(&[OWNER, ADMIN, PROCESSOR]), NONE, true),
+    rule(Act::RetryBatch, RoleSet::of(&[OWNER, ADMIN]), NONE, false),
     rule(Act::Work, RoleSet::of(&[PROCESSOR]), NONE, false),
     rule(Act::ReadResults, ALL, NONE, true),
     rule(Act::Acknowledge, ALL, NONE, false),
     rule(Act::ReadDeliveries, RoleSet::of(&[OWNER, ADMIN, PROCESSOR, ANALYST]), NONE, true),
     rule(Act::Listen, ALL, NONE, false),
+    rule(Act::ReadAudit, RoleSet::of(&[OWNER, ADMIN]), NONE, true),
 ];
 
 /// What the table says of one caller and one act.

@@ -44,6 +44,20 @@ pub struct Route {
 }
 
 impl Route {
+    /// What the audit log calls it.
+    pub fn audit_name(&self) -> String {
+        self.name.to_ascii_lowercase().replace('_', "-")
+    }
+
+    /// Whether the audit log has it, whoever does it: what changes anything, but for the way of the
+    /// data itself, which has its own log; and all that only platform admins may.
+    pub fn is_audited(&self) -> bool {
+        let data = matches!(self.act, Act::Upload | Act::Work | Act::Acknowledge)
+            || [FILE_UPLOAD, API_UPLOAD].contains(self);
+        self.act == Act::Platform
+            || (self.side == Side::Write && self.method != Method::Get && !data)
+    }
+
     /// Who may take it, in words; a star marks those who may on what is their own.
     pub fn who(&self) -> Vec<String> {
         let Some(rule) = RULES.iter().find(|rule| rule.act == self.act) else {
@@ -142,10 +156,12 @@ routes! {
     REQUEST_BATCH = Write Post "/v1/pools/{pool}/batches" RequestBatch "Makes a batch of all files of a range of time, beside the windows.";
     READ_BATCH = Read Get "/v1/pools/{pool}/batches/{batch}" ReadBatches "A batch with all its revisions.";
     READ_MANIFEST = Read Get "/v1/pools/{pool}/batches/{batch}/manifest" ReadBatches "The files of a batch, page by page.";
+    FETCH_BATCH = Read Get "/v1/pools/{pool}/batches/{batch}/files" FetchBatchFiles "All files of a revision of a batch, in one tar archive.";
     FETCH_BATCH_FILE = Read Get "/v1/pools/{pool}/batches/{batch}/files/{upload}" FetchBatchFiles "The bytes of one file of a batch.";
     CLAIM = Write Post "/v1/pools/{pool}/claims" Work "Claims a batch to work on; waits for one if asked to.";
     RENEW = Write Post "/v1/pools/{pool}/batches/{batch}/renew" Work "Renews a lease.";
     FAIL = Write Post "/v1/pools/{pool}/batches/{batch}/fail" Work "Gives a batch back.";
+    RETRY_BATCH = Write Post "/v1/pools/{pool}/batches/{batch}/retry" RetryBatch "Has a batch that was given up be worked on again.";
     OFFER_RESULT = Write Post "/v1/pools/{pool}/batches/{batch}/result" Work "Offers the one file computed from a revision, as the body.";
 
     LIST_RESULTS = Read Get "/v1/pools/{pool}/results" ReadResults "Results after a position, oldest first; or those the caller has not acknowledged.";
@@ -156,7 +172,10 @@ routes! {
     READ_DELIVERIES = Read Get "/v1/pools/{pool}/results/{result}/deliveries" ReadDeliveries "Who has a result, and who has not.";
     NOTICES = Read Get "/v1/pools/{pool}/notices" Listen "What happens in the pool, as it happens (server-sent events).";
 
-    SWEEP = Read Get "/v1/sweep" SignedIn "What sweeping would remove now; for platform admins.";
+    READ_AUDIT = Read Get "/v1/pools/{pool}/audit" ReadAudit "What was done, asked or denied about the pool, newest first.";
+    AUDIT = Read Get "/v1/admin/audit" Platform "The audit log: what was done, asked or denied, newest first.";
+    ALL_FILES = Read Get "/v1/admin/files" Platform "The files of everyone, newest first.";
+    SWEEP = Read Get "/v1/sweep" Platform "What sweeping would remove now.";
 
     ERRORS = Process Get "/docs/errors" Anyone "What each problem code means.";
     OPENAPI = Process Get "/openapi.json" Anyone "All routes, as OpenAPI 3.1.";
@@ -181,6 +200,31 @@ mod tests {
         for route in ALL {
             assert!(seen.insert((format!("{:?}", route.method), route.path)), "{}", route.path);
             assert!(route.summary.ends_with('.'), "{}", route.path);
+        }
+    }
+
+    #[test]
+    fn what_changes_anything_is_audited_but_for_data() {
+        let audited = |side, method| {
+            let routes = ALL.iter().filter(move |it| it.side == side && it.method == method);
+            let names = |audited| {
+                let named = routes.clone().filter(|it| it.is_audited() == audited);
+                named.map(Route::audit_name).collect::<Vec<_>>()
+            };
+            (names(true), names(false))
+        };
+        let (read, _) = audited(Side::Read, Method::Get);
+        assert_eq!(read, ["audit", "all-files", "sweep"]);
+        let (_, free) = audited(Side::Write, Method::Post);
+        for data in ["upload", "update", "file-upload", "claim", "offer-result", "acknowledge"] {
+            assert!(free.iter().any(|name| name == data), "{data}");
+        }
+        let (posted, _) = audited(Side::Write, Method::Post);
+        for act in ["sign-up", "token", "join", "issue-token", "disable-account", "pause-pool"] {
+            assert!(posted.iter().any(|name| name == act), "{act}");
+        }
+        for method in [Method::Put, Method::Delete] {
+            assert_eq!(audited(Side::Write, method).1, Vec::<String>::new(), "{method:?}");
         }
     }
 

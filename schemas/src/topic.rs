@@ -45,6 +45,11 @@ impl Topic {
         Self("sluice.directory".into())
     }
 
+    /// What matters for security.
+    pub fn audit() -> Self {
+        Self("sluice.audit".into())
+    }
+
     /// The topic of this name, as data says it.
     pub fn named(name: &str) -> Self {
         Self(name.into())
@@ -90,6 +95,7 @@ mod tests {
         assert_eq!(Topic::events(&pool).name(), "sluice.pool.a-2.events");
         assert_eq!(Topic::batches(&pool).cleanup(), Cleanup::Keep);
         assert_eq!(Topic::directory().cleanup(), Cleanup::Compact);
+        assert_eq!(Topic::audit().cleanup(), Cleanup::Keep);
     }
 
     #[test]

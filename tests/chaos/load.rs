@@ -71,8 +71,11 @@ pub(super) const BAD: &str = "bad.csv";
 
 /// A file that is inspected: now and then one that is rejected.
 fn inspected(person: &Person, random: &mut Random) -> (&'static str, Source) {
-    let numbers: String =
-        (0..random.within(10..500)).map(|_| format!("{}\n", random.within(0..1_000_000))).collect();
+    let mut numbers = String::new();
+    for _ in 0..random.within(10..500) {
+        numbers.push_str(&random.within(0..1_000_000).to_string());
+        numbers.push('\n');
+    }
     let (name, end) = if random.percent(30) { (BAD, "none") } else { ("good.csv", "7") };
     let source = Source::bytes(format!("n\n{numbers}{end}\n").into_bytes());
     person.notes.note(|history| _ = history.attempted.insert(source.sha256()));

@@ -13,7 +13,7 @@ use super::world::{MEMBERS, World};
 const TABLE: &str = include_str!("authorization.txt");
 
 /// The columns of the table.
-const PEOPLE: [&str; 14] = [
+pub(super) const PEOPLE: [&str; 14] = [
     "nobody",
     "stranger",
     "platform",
@@ -79,7 +79,7 @@ const SENT: &[(Route, &str, &str, &str)] = &[
 ];
 
 /// The rows of the table: a route and a letter for each of [`PEOPLE`].
-fn rows() -> Vec<(&'static Route, Vec<char>)> {
+pub(super) fn rows() -> Vec<(&'static Route, Vec<char>)> {
     let lines = TABLE.lines().filter(|line| !line.starts_with('#'));
     let row = |line: &str| {
         let (name, letters) = line.split_once('|').unwrap();
@@ -106,7 +106,7 @@ fn named(route: &Route) -> String {
 }
 
 /// The route's path with what is there in place of its parameters.
-fn path(route: &Route, who: &str) -> String {
+pub(super) fn path(route: &Route, who: &str) -> String {
     let batch = if route.act == Act::Work { "$leased" } else { "$done" };
     let account = match *route {
         // Each who may removes another.
@@ -137,7 +137,7 @@ fn path(route: &Route, who: &str) -> String {
     path
 }
 
-fn ask(world: &World, who: &str, route: &Route, path: &str) -> Answer {
+pub(super) fn ask(world: &World, who: &str, route: &Route, path: &str) -> Answer {
     let sent = SENT.iter().find(|(sent, ..)| sent == route);
     let (query, kind, body) =
         sent.map_or(("", "", ""), |(_, query, kind, body)| (query, kind, body));

@@ -3,6 +3,7 @@
 #![cfg(test)]
 #![allow(clippy::disallowed_methods, reason = "a client's threads may block, in real time")]
 
+mod audit;
 mod authorization;
 mod case;
 mod making;
@@ -33,6 +34,7 @@ const ELSEWHERE: &[(Code, &str)] = &[
     (Code::PoliciesFull, "batcher/src/fold/tests/versions.rs: takes fifty changes"),
     (Code::RetriesUsedUp, "batcher/src/fold/tests/inspections.rs: takes runs that break"),
     (Code::QuotaReserved, "ingest/src/tests/quota.rs: takes one on its way"),
+    (Code::BytesMissing, "ingest/src/tests/held.rs: takes a store that lost an object"),
     (Code::ContentErased, "tests/keeping.rs: takes time"),
 ];
 

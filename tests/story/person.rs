@@ -72,14 +72,23 @@ impl Person {
         code: i32,
         arguments: impl IntoIterator<Item = A>,
     ) -> Vec<Value> {
+        let text = String::from_utf8(self.prints(code, arguments).await).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// Runs a command that ends with this code; gives what it wrote to standard output.
+    pub(super) async fn prints<A: AsRef<OsStr>>(
+        &self,
+        code: i32,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Vec<u8> {
         let mut command = self.command(arguments);
         let said = format!("{} of {}", shown(&command), self.name);
         let output = tokio::time::timeout(SOON, command.output()).await;
         let output = output.unwrap_or_else(|_| panic!("{said}: not after {SOON:?}")).unwrap();
         let errors = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(code), "{said}: {errors}");
-        let text = String::from_utf8(output.stdout).unwrap();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        output.stdout
     }
 
     /// As [`Self::says`], for what is printed as bodies of the API.

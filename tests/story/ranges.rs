@@ -1,5 +1,7 @@
 //! A processor asks for a range of time; the owner changes the rules while windows are open.
 
+use std::io::Read as _;
+
 use schemas::api::{BatchView, PolicyView, RequestedBatch, WindowState, WindowView};
 use schemas::event::CloseReason;
 use schemas::time::{EffectiveAt, WindowKind};
@@ -55,6 +57,29 @@ async fn a_range_is_a_batch_beside_the_windows_and_new_rules_hold_from_the_next(
     let view: Vec<BatchView> = owner.reads(["batches", &made[0].batch.to_string()]).await;
     let closed = &view[0].revisions[0].closed;
     assert_eq!((closed.reason, closed.reported), (CloseReason::Requested, 1));
+
+    // The range is worked on as any other batch, and shared; what a worker gets one by one, it can
+    // have in one archive.
+    let id = made[0].batch.to_string();
+    let packed = worker.prints(0, ["batches", &id, "--tar"]).await;
+    let mut archive = tar::Archive::new(packed.as_slice());
+    let texts = archive.entries().unwrap().map(|entry| {
+        let mut text = String::new();
+        entry.unwrap().read_to_string(&mut text).unwrap();
+        text
+    });
+    let texts = texts.collect::<Vec<_>>();
+    let minutes = [30, 59, 60].map(|minute| hour(-2).millis() + minute * 60_000);
+    let said = minutes.map(|at| format!("level at {}", EffectiveAt::from_millis(at)));
+    assert_eq!(texts, said, "in the order of their times");
+    buoy.ends_with(FORBIDDEN, ["batches", &id, "--tar"]).await;
+    let all = "cat \"$SLUICE_INPUTS\"/* > \"$SLUICE_OUTPUT\"";
+    worker.says(["work", "--once", "--exec", all, "--name", "range.txt"]).await;
+    let received = buoy.receives(1, &[]).await;
+    let result = &received[0].result;
+    assert_eq!((result.batch, result.window.kind), (made[0].batch, WindowKind::Range));
+    let bytes = std::fs::read_to_string(&received[0].path).unwrap();
+    assert!(said.iter().all(|text| bytes.contains(text)) && bytes.len() == said.concat().len());
 
     // The windows have all their files; the rules change for the windows after those begun.
     let set = ["pool", "policy", "set", POOL, "--every", "1h", "--set", "count=2"];

@@ -216,6 +216,7 @@ impl State {
             Event::LeaseRenewed(renewal) => self.renew(&renewal, emit),
             Event::ProcessingFailed(failure) => self.fail(failure, emit),
             Event::ResultOffered(offer) => self.offer(offer, emit),
+            Event::BatchRetryRequested(ask) => self.retry(&ask, emit),
             Event::TimerDue(due) => self.fire(&due, emit),
             Event::SemanticsRaised(raised) => {
                 self.semantics = self.semantics.max(raised.semantics);

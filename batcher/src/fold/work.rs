@@ -3,9 +3,10 @@
 use infra::faults::{Bug, planted};
 use schemas::digest::Digest;
 use schemas::event::{
-    BatchAmended, BatchFailed, BatchLeased, BatchReady, ClaimRefusal, ClaimRefused, ClaimRequested,
-    CloseReason, Closed, ExpiryReason, LeaseExpired, LeaseRenewed, MISSING_NAMED_MAX, OfferRefusal,
-    ProcessingFailed, ResultOffered, ResultPublished, ResultRefused, Timer,
+    BatchAmended, BatchFailed, BatchLeased, BatchReady, BatchRetried, BatchRetryRequested,
+    ClaimRefusal, ClaimRefused, ClaimRequested, CloseReason, Closed, ExpiryReason, LeaseExpired,
+    LeaseRenewed, MISSING_NAMED_MAX, OfferRefusal, ProcessingFailed, Refusal, ResultOffered,
+    ResultPublished, ResultRefused, Timer,
 };
 use schemas::id::{AccountId, BatchId, ClaimId, ResultId};
 use schemas::policy::Policy;
@@ -95,6 +96,11 @@ impl Batch {
         self.gathering = false;
         self.failed = true;
         self.revisions.clear();
+    }
+
+    /// Whether it was given up for want of attempts: one that was cancelled can get no result.
+    fn is_given_up(&self) -> bool {
+        self.failed && self.lacks_result() && !self.revisions.is_empty()
     }
 
     fn leased(&self, id: BatchId, lease: &Lease) -> BatchLeased {
@@ -287,6 +293,19 @@ impl State {
             emit.say(BatchFailed { batch: id, revision, attempts, reason });
         }
         self.make_claimable(id);
+    }
+
+    /// A batch that was given up can be claimed again. Its epochs go on where they were, so no
+    /// lease from before it was given up counts.
+    pub(super) fn retry(&mut self, ask: &BatchRetryRequested, emit: &mut Emit<'_>) {
+        let BatchRetryRequested { batch: id, by } = *ask;
+        let Some(batch) = self.batches.get_mut(&id).filter(|batch| batch.is_given_up()) else {
+            return emit.refuse(Refusal::NotFailed);
+        };
+        (batch.failed, batch.attempts) = (false, 0);
+        let revision = batch.revision;
+        self.make_claimable(id);
+        emit.say(BatchRetried { batch: id, revision, by });
     }
 
     fn disarm(&mut self, id: BatchId, lease: &Lease) {

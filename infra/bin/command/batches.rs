@@ -1,8 +1,12 @@
 //! `sluice batches`: the batches of a pool, one with its revisions, or one of a range that is asked
 //! for.
 
+use std::io::Write as _;
+use std::pin::pin;
+
 use clap::Args;
 use client::PageAsk;
+use futures_util::TryStreamExt as _;
 use schemas::api::{BatchView, RequestBatch, RevisionView};
 use schemas::id::BatchId;
 use schemas::time::EffectiveAt;
@@ -18,6 +22,9 @@ pub(crate) struct BatchesArgs {
     of: OfPool,
     /// Only this one, with its revisions
     batch: Option<BatchId>,
+    /// Write its files to standard output, as a tar archive: sluice batches BATCH --tar | tar x
+    #[arg(long, requires = "batch")]
+    tar: bool,
     /// Make a batch of all files from this moment on (RFC 3339), beside the windows
     #[arg(long, value_name = "TIME", requires = "to", conflicts_with = "batch")]
     from: Option<EffectiveAt>,
@@ -38,6 +45,15 @@ pub(crate) async fn run(args: BatchesArgs, session: &Session) -> anyhow::Result<
         return Ok(Done::Whole);
     }
     if let Some(batch) = args.batch {
+        if args.tar {
+            let mut pieces = pin!(client.batch_archive(pool, batch, None).await?);
+            let mut out = std::io::stdout();
+            while let Some(piece) = pieces.try_next().await? {
+                out.write_all(&piece)?;
+            }
+            out.flush()?;
+            return Ok(Done::Whole);
+        }
         let view = client.batch(pool, batch).await?;
         if session.print.is_json() {
             session.print.object(&view, |_| String::new())?;
@@ -73,6 +89,7 @@ fn state(batch: &BatchView) -> String {
     let lease = batch.lease.as_ref().filter(|lease| lease.held);
     match (batch.result_revision, lease) {
         (Some(revision), _) if revision == batch.revision => "has its result".to_owned(),
+        _ if batch.cancelled => "cancelled".to_owned(),
         _ if batch.failed => "failed".to_owned(),
         (_, Some(lease)) => format!("attempt {} until {}", lease.attempt, lease.expires_at),
         (Some(revision), None) => format!("waits, revision {revision} has a result"),

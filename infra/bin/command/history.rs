@@ -40,7 +40,7 @@ pub(crate) async fn run(args: HistoryArgs, session: &Session) -> anyhow::Result<
     Ok(Done::Whole)
 }
 
-fn row(upload: &UploadView) -> [String; 8] {
+pub(super) fn row(upload: &UploadView) -> [String; 8] {
     let state = match (upload.late, upload.held_because) {
         (_, Some(reason)) => format!("{}: {}", word(&upload.state), word(&reason)),
         (true, None) => format!("{}, late", word(&upload.state)),

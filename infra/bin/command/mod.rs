@@ -1,9 +1,12 @@
 //! The commands that call a server: each parses, calls and prints in its own file.
 
 mod account;
+mod audit;
+mod batch;
 mod batches;
 mod deliveries;
 mod doctor;
+mod files;
 mod history;
 mod import;
 mod join;
@@ -43,7 +46,10 @@ pub(crate) enum ClientCommand {
     Retry(retry::RetryArgs),
     History(history::HistoryArgs),
     Batches(batches::BatchesArgs),
+    Batch(batch::BatchArgs),
     Deliveries(deliveries::DeliveriesArgs),
+    Files(files::FilesArgs),
+    Audit(audit::AuditArgs),
     Sweep(sweep::SweepArgs),
     Doctor(doctor::DoctorArgs),
 }
@@ -82,8 +88,11 @@ impl ClientCommand {
             Self::Work(args) => work::run(args, session).await,
             Self::Retry(args) => retry::run(args, session).await,
             Self::History(args) => history::run(args, session).await,
+            Self::Batch(args) => batch::run(args, session).await,
             Self::Batches(args) => batches::run(args, session).await,
             Self::Deliveries(args) => deliveries::run(args, session).await,
+            Self::Files(args) => files::run(args, session).await,
+            Self::Audit(args) => audit::run(args, session).await,
             Self::Sweep(args) => sweep::run(args, session).await,
             Self::Doctor(args) => doctor::run(args, session).await,
         }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use clap::Args;
 use infra::http::docs;
-use schemas::event::{Delivery, Derived, Directory, Event, NamedSchema, example};
+use schemas::event::{self, NamedSchema, example};
 use schemas::limit::Limits;
 use schemas::openapi;
 use schemas::route::{self, Side};
@@ -47,7 +47,7 @@ pub(crate) fn run(args: &GoldenArgs) -> anyhow::Result<()> {
 /// Each file with its text, and whether it is frozen once it is there.
 fn all() -> anyhow::Result<Vec<(String, String, bool)>> {
     let mut all = Vec::new();
-    let schemas = [Event::schemas(), Derived::schemas(), Delivery::schemas(), Directory::schemas()];
+    let schemas = event::all_schemas();
     for (name, schema) in schemas.iter().flatten() {
         let text = serde_json::to_string_pretty(schema)? + "\n";
         all.push((format!("schemas/events/{name}.schema.json"), text, false));
@@ -75,7 +75,7 @@ fn put(path: &Path, text: &str) -> anyhow::Result<()> {
     std::fs::write(path, text).with_context(named)
 }
 
-fn events(schemas: &[Vec<NamedSchema>; 4]) -> String {
+fn events(schemas: &[Vec<NamedSchema>; 5]) -> String {
     let mut text = String::from(
         "# Events\n\nGenerated from schemas/src/event; do not edit. Records are CloudEvents 1.0 in structured\n\
          JSON; on Kafka their attributes are mirrored as `ce_*` headers. Derived records carry `causeoffset`,\n\
@@ -87,6 +87,7 @@ fn events(schemas: &[Vec<NamedSchema>; 4]) -> String {
         ("sluice.pool.POOL.batches", "what follows; one partition, kept for ever"),
         ("sluice.pool.POOL.deliveries", "who has which result; one partition, kept for ever"),
         ("sluice.directory", "what every instance must know to let a request in; compacted"),
+        ("sluice.audit", "what matters for security; one partition, kept for ever"),
     ];
     for ((topic, what), types) in topics.iter().zip(schemas) {
         write!(text, "\n## {topic}\n\n{what}\n\n| type | says |\n|---|---|\n").expect("a string");

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
+use infra::audit::Audit;
 use infra::clock::{Clock, SystemClock};
 use infra::directory::Directory;
 use infra::http::layers::Around;
@@ -86,7 +87,8 @@ pub(crate) async fn start(args: &UpArgs, supervisor: &Supervisor) -> anyhow::Res
     let metrics = Metrics::new(Arc::clone(&clock), VERSION);
     let doors = Arc::new(Doors::open(&args.data, &log, &limits, &clock).await?);
     ingest::prepare(doors.kept.as_ref()).await.context("make the table of reservations")?;
-    let ground = Ground { limits, proxies, tls, clock, metrics, doors };
+    let keys = Arc::new(KeyRing::open(&args.data.join(keys::TOKEN_KEYS))?);
+    let ground = Ground { limits, proxies, tls, clock, metrics, doors, keys };
     let (access, answers) = ground.begin(args, supervisor).await?;
     let routes = ground.stages(args, supervisor, &access, &answers)?;
     ground.serve(args, supervisor, routes, &access).await
@@ -100,6 +102,8 @@ struct Ground {
     clock: Arc<dyn Clock>,
     metrics: Metrics,
     doors: Arc<Doors>,
+    /// What signs tokens and receipts.
+    keys: Arc<KeyRing>,
 }
 
 impl Ground {
@@ -112,6 +116,7 @@ impl Ground {
         let Self { limits, clock, metrics, doors, .. } = self;
         let topic = Topic::directory();
         doors.append.ensure(&topic).await.context("make the directory's topic")?;
+        doors.append.ensure(&Topic::audit()).await.context("make the audit log's topic")?;
         let directory = Directory::new(Arc::clone(clock), limits, metrics);
         let tasks = supervisor.stage(Stage::Ground);
         let (followed, read, token) =
@@ -128,7 +133,7 @@ impl Ground {
             log: Arc::clone(&doors.append),
             directory: Arc::clone(&directory),
             clock: Arc::clone(clock),
-            keys: KeyRing::open(&args.data.join(keys::TOKEN_KEYS))?,
+            keys: Arc::clone(&self.keys),
             issuer: "sluice".to_owned(),
             audience: "sluice".to_owned(),
         };
@@ -162,7 +167,7 @@ impl Ground {
             clock: Arc::clone(&self.clock),
             sign_ups: args.sign_ups.into(),
             limits: Arc::clone(&self.limits),
-            notary: Notary::new(KeyRing::open(&args.data.join(keys::TOKEN_KEYS))?),
+            notary: Notary::new(Arc::clone(&self.keys)),
             upload_key: keys::upload_key(&args.data.join("keys/upload.key"))?,
             metrics: ingest::IngestMetrics::new(&self.metrics),
         });
@@ -252,6 +257,18 @@ impl Ground {
         (projector::Reading { access, tables, progress, blobs, fetched, hub, sweep }, known)
     }
 
+    /// The audit log: written until all requests have ended.
+    fn audit(&self, supervisor: &Supervisor) -> Audit {
+        let (audit, to_write) = Audit::new(Arc::clone(&self.clock), &self.limits, &self.metrics);
+        let tasks = supervisor.stage(Stage::Work);
+        let (append, token) = (Arc::clone(&self.doors.append), tasks.token());
+        tasks.spawn("audit", OnError::Log, async move {
+            to_write.run(append, token).await;
+            anyhow::Ok(())
+        });
+        audit
+    }
+
     async fn serve(
         &self,
         args: &UpArgs,
@@ -265,9 +282,10 @@ impl Ground {
             stale.then(|| "the directory is not read to its end".to_owned()).into_iter().collect()
         });
         let rates = Rates::new(&self.limits, self.proxies.clone(), Arc::clone(&self.clock));
+        let around = Around::new(&self.metrics, Arc::clone(&self.clock)).within(rates);
         let router = routes
             .join(process::routes(self.metrics.clone(), readiness))
-            .finish(Around::new(&self.metrics, Arc::clone(&self.clock)).within(rates));
+            .finish(around.audited(self.audit(supervisor)));
         let server = Server {
             tasks: supervisor.stage(Stage::Serve),
             limits: Arc::clone(&self.limits),

@@ -26,6 +26,7 @@ mod auth;
 mod call;
 mod client;
 mod error;
+mod everyone;
 mod fetch;
 pub mod fresh;
 mod members;

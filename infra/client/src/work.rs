@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use bytes::Bytes;
+use futures_util::{Stream, TryStreamExt as _};
 use reqwest::header::CONTENT_TYPE;
 use schemas::api::{
     BatchFile, BatchView, Claim, Fail, Lease, ManifestView, Page, Renew, RequestBatch,
@@ -14,7 +16,7 @@ use schemas::name::{FileName, IdempotencyKey, MediaType, PoolName};
 use schemas::route;
 
 use crate::client::{Client, PageAsk};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::fetch::Wanted;
 use crate::fresh;
 use crate::source::{Progress, Source};
@@ -113,6 +115,18 @@ impl Client {
         self.fetch(call, wanted, to, &Progress::none()).await
     }
 
+    /// All files of a revision of a batch, the newest by default, as the pieces of a tar archive;
+    /// each is called by its upload and its name. One without an end was cut off.
+    pub async fn batch_archive(
+        &self,
+        pool: &PoolName,
+        batch: BatchId,
+        revision: Option<u32>,
+    ) -> Result<impl Stream<Item = Result<Bytes>> + use<>> {
+        let call = self.pool_call(route::FETCH_BATCH, pool, &[&batch]).query("revision", revision);
+        Ok(call.once().await?.bytes_stream().map_err(Error::from))
+    }
+
     /// Claims a batch, waiting for one as long as the claim says; none when there was none. The
     /// same claim again gives the same lease.
     pub async fn claim(&self, pool: &PoolName, claim: &Claim) -> Result<Option<Lease>> {
@@ -143,6 +157,11 @@ impl Client {
         let reason = reason.get(..end).unwrap_or_default().to_owned();
         let call = self.pool_call(route::FAIL, pool, &[&batch]);
         call.json(&Fail { epoch, reason, retryable }).repeatable().done().await
+    }
+
+    /// Has a batch that was given up be worked on again.
+    pub async fn retry_batch(&self, pool: &PoolName, batch: BatchId) -> Result<()> {
+        self.pool_call(route::RETRY_BATCH, pool, &[&batch]).done().await
     }
 
     /// Offers the result of the leased revision. Taken, it is that revision's one result.

@@ -16,6 +16,7 @@ use schemas::role::{Act, RoleSet, Verdict, judge};
 use schemas::route::Route;
 
 use super::Refused;
+use crate::audit::trail;
 use crate::directory::{Directory, Pool};
 use crate::identity::{self, Caller, Identity};
 
@@ -44,7 +45,11 @@ pub struct Allowed {
 impl Allowed {
     /// Whether it also covers what belongs to `owner`.
     pub fn covers(&self, owner: AccountId) -> bool {
-        !self.own_only || self.caller == owner
+        let covers = !self.own_only || self.caller == owner;
+        if !covers {
+            trail::hidden();
+        }
+        covers
     }
 }
 
@@ -84,6 +89,7 @@ impl Access {
         }
         let caller = known?;
         tracing::Span::current().record("account", tracing::field::display(caller.account));
+        trail::by(caller.account);
         Ok(caller)
     }
 
@@ -98,11 +104,26 @@ impl Access {
     ) -> Result<Allowed, Refused> {
         tracing::Span::current().record("pool", tracing::field::display(pool));
         self.directory.refresh().await?;
-        if let Ok(allowed) = self.look(caller, route, pool) {
-            return Ok(allowed);
+        let mut looked = self.look(caller, route, pool);
+        if looked.is_err() {
+            self.directory.catch_up().await?;
+            looked = self.look(caller, route, pool);
         }
-        self.directory.catch_up().await?;
-        self.look(caller, route, pool)
+        self.note(&looked, pool);
+        looked
+    }
+
+    /// For the audit log: a pool that is hidden is there, and a platform admin who is no member
+    /// looks at what is others'.
+    fn note(&self, looked: &Result<Allowed, Refused>, pool: &PoolName) {
+        if self.directory.read(|fold| fold.pool(pool).is_some_and(|pool| pool.policy.is_some())) {
+            trail::within(pool);
+            match looked {
+                Ok(allowed) if allowed.roles.is_empty() => trail::over_others(),
+                Err(refused) if refused.code() == Code::NotFound => trail::hidden(),
+                Ok(_) | Err(_) => {}
+            }
+        }
     }
 
     fn look(&self, caller: &Caller, route: &Route, name: &PoolName) -> Result<Allowed, Refused> {

@@ -16,13 +16,14 @@ use http::header::{
 use http::header::{REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, Method, StatusCode};
 use schemas::problem::Problem;
-use schemas::route;
+use schemas::route::{self, Route};
 use schemas::time::Wall;
 use tracing::{Instrument, Span};
 
 use super::Refused;
 use super::rate::{Counted, Rates};
 use super::refused::rendered;
+use crate::audit::Audit;
 use crate::clock::{Clock, SystemClock};
 use crate::fresh;
 use crate::supervise::panic_text;
@@ -43,13 +44,14 @@ pub struct Around {
     /// Durations are real, whatever the other clock is told.
     stopwatch: Arc<SystemClock>,
     rates: Option<Arc<Rates>>,
+    audit: Option<Audit>,
 }
 
 impl Around {
     /// Counted in these metrics; ids carry the time of `clock`.
     pub fn new(metrics: &Metrics, clock: Arc<dyn Clock>) -> Self {
         let (metrics, stopwatch) = (metrics.http.clone(), SystemClock::new());
-        Self { metrics, clock, stopwatch, rates: None }
+        Self { metrics, clock, stopwatch, rates: None, audit: None }
     }
 
     /// And no address asks more often than these say.
@@ -57,15 +59,40 @@ impl Around {
         self.rates = rates.map(Arc::new);
         self
     }
+
+    /// And what matters for security is recorded.
+    pub fn audited(mut self, audit: Audit) -> Self {
+        self.audit = Some(audit);
+        self
+    }
+
+    /// Has the request handled, and recorded as it must be.
+    async fn followed(
+        &self,
+        request: Request,
+        route: Option<&'static Route>,
+        next: Next,
+        span: &Span,
+    ) -> Response {
+        let (Some(audit), Some(route)) = (&self.audit, route) else {
+            return handled(request, next, span).await;
+        };
+        let followed = match span.in_scope(|| audit.follow(route, request.uri().path())) {
+            Ok(followed) => followed,
+            Err(refused) => return refused.into_response(),
+        };
+        let response = followed.through(handled(request, next, span)).await;
+        let code = response.extensions().get::<Problem>().map(|problem| problem.code);
+        followed.tell(response.status().as_u16(), code).instrument(span.clone()).await;
+        response
+    }
 }
 
 /// The layer.
 pub async fn around(State(around): State<Around>, mut request: Request, next: Next) -> Response {
     let id = request_id(request.headers(), around.clock.now());
-    let labels = RouteLabels {
-        route: template(request.extensions().get::<MatchedPath>()),
-        method: method_name(request.method()),
-    };
+    let (route, template) = known(&request);
+    let labels = RouteLabels { route: template, method: method_name(request.method()) };
     let span = tracing::info_span!(
         "request",
         method = %labels.method,
@@ -80,9 +107,12 @@ pub async fn around(State(around): State<Around>, mut request: Request, next: Ne
     let mut response = match counted.as_ref().and_then(Counted::refusal) {
         Some(refused) => {
             around.metrics.limited.inc();
+            if let (Some(audit), Some(route)) = (&around.audit, route) {
+                audit.limited(route);
+            }
             refused.into_response()
         }
-        None => handled(request, next, &span).await,
+        None => around.followed(request, route, next, &span).await,
     };
     if let Some(counted) = counted {
         counted.tell(response.headers_mut());
@@ -141,11 +171,20 @@ fn request_id(headers: &HeaderMap, now: Wall) -> RequestId {
     RequestId(given.map_or_else(|| fresh::uuid(now).to_string().into(), Into::into))
 }
 
-/// The template of the route in the table; `none` when it is not in it.
-fn template(matched: Option<&MatchedPath>) -> &'static str {
-    let path = matched.map(MatchedPath::as_str);
-    let known = route::ALL.iter().find(|known| Some(known.path) == path);
-    known.map_or("none", |known| known.path)
+/// The route in the table and its template; `none` when the path is not in it.
+fn known(request: &Request) -> (Option<&'static Route>, &'static str) {
+    let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    let mut of_path = route::ALL.iter().filter(|known| Some(known.path) == path).peekable();
+    let template = of_path.peek().map_or("none", |known| known.path);
+    // Whoever may read may ask for the head alone.
+    let method = match *request.method() {
+        Method::GET | Method::HEAD => Some(route::Method::Get),
+        Method::POST => Some(route::Method::Post),
+        Method::PUT => Some(route::Method::Put),
+        Method::DELETE => Some(route::Method::Delete),
+        _ => None,
+    };
+    (of_path.find(|known| Some(known.method) == method), template)
 }
 
 /// Few words only: clients choose methods, and each is a label.

@@ -26,6 +26,7 @@ mod tests;
 pub mod tls;
 
 pub use access::{Access, Allowed};
+pub use caller::PlatformAdmin;
 pub use extract::{Json, Path, Query};
 pub use page::{Here, Link, Listed};
 pub use position::{AskedPosition, PoolPosition};

@@ -19,6 +19,7 @@ use super::refresh::{self, Redeemed, RefreshRow, Refreshes};
 use super::services::ClientRow;
 use super::token::{Said, Tokens};
 use super::{Caller, Error, Identity, KeyRing, Proof, Result, Secret, Standing, Token};
+use crate::audit::trail;
 use crate::clock::Clock;
 use crate::directory::{Directory, Fold, draft, said};
 use crate::fresh;
@@ -54,7 +55,7 @@ pub struct LocalParts {
     /// What expiry goes by.
     pub clock: Arc<dyn Clock>,
     /// What tokens are signed with.
-    pub keys: KeyRing,
+    pub keys: Arc<KeyRing>,
     /// The `iss` of tokens: the same on all instances.
     pub issuer: String,
     /// The `aud` of tokens.
@@ -188,8 +189,12 @@ impl LocalIdentity {
         let row = self.find(&name).await?;
         // What is kept of an API client is no hash: no password is right for it.
         let hash = row.as_ref().map(|row| row.password.clone());
+        if let Some(row) = &row {
+            trail::about(row.account.uuid());
+        }
         let right = self.passwords.verify(password, hash.filter(|it| it.starts_with('$'))).await?;
         let row = row.filter(|_| right).ok_or(Error::InvalidCredentials)?;
+        trail::by(row.account);
         self.list(&row, None).await?;
         let now = self.clock.now();
         let session = SessionId::from_uuid(fresh::uuid(now));
@@ -215,12 +220,17 @@ impl LocalIdentity {
         }
         match self.refreshes.redeem(account, session, secret, now).await? {
             Redeemed::Next(next) => {
+                trail::by(account);
+                // A session that goes on is nothing new.
+                trail::unremarkable();
                 let mut token = self.session(account, session, now)?;
                 token.refresh_token = Some(next);
                 Ok(token)
             }
             Redeemed::Never => Err(Error::InvalidCredentials),
             Redeemed::Again => {
+                trail::about(account.uuid());
+                trail::because("refresh-reused");
                 self.revoke(session).await?;
                 Err(Error::InvalidCredentials)
             }
@@ -299,6 +309,7 @@ impl Identity for LocalIdentity {
         let said = self.tokens.read(bearer, self.clock.now())?;
         self.directory.fresh()?;
         if self.directory.is_revoked(said.session) || self.directory.is_disabled(said.account) {
+            trail::about(said.account.uuid());
             return Err(Error::InvalidToken);
         }
         Ok(self.caller_of(said))

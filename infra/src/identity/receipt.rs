@@ -2,6 +2,7 @@
 //! nothing but public keys.
 
 use std::fmt;
+use std::sync::Arc;
 
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation, decode, decode_header, encode};
@@ -15,13 +16,13 @@ const RECEIPT_BYTES_MAX: usize = 4_096;
 /// Signs receipts.
 #[derive(Debug)]
 pub struct Notary {
-    keys: KeyRing,
+    keys: Arc<KeyRing>,
 }
 
 impl Notary {
     /// With the key of this ring that signs.
-    pub fn new(keys: KeyRing) -> Self {
-        Self { keys }
+    pub fn new(keys: impl Into<Arc<KeyRing>>) -> Self {
+        Self { keys: keys.into() }
     }
 
     /// The receipt that says this. The same words give the same bytes: Ed25519 has no chance in it.
@@ -175,7 +176,7 @@ mod tests {
     #[test]
     fn a_receipt_is_no_token_and_a_token_is_no_receipt() {
         let now = Wall::from_millis(1_795_257_000_000);
-        let tokens = Tokens::new(ring(1), "sluice".into(), "sluice".into(), 3_600_000);
+        let tokens = Tokens::new(ring(1).into(), "sluice".into(), "sluice".into(), 3_600_000);
         let (token, _) =
             tokens.make(AccountId::from_bits(4), SessionId::from_bits(9), now).unwrap();
         assert!(tokens.read(token.expose(), now).is_ok());
@@ -195,7 +196,7 @@ mod tests {
         let new = KeyRing::open(&path).unwrap();
         assert_eq!(verifier(&new).read(&receipt), Ok(stated()));
         let now = Wall::from_millis(0);
-        let tokens = Tokens::new(new, "sluice".into(), "sluice".into(), 3_600_000);
+        let tokens = Tokens::new(new.into(), "sluice".into(), "sluice".into(), 3_600_000);
         assert!(tokens.published().contains("receipts_only"));
         assert_eq!(tokens.read(&receipt, now), Err(Error::InvalidToken));
         let new = Notary::new(KeyRing::open(&path).unwrap()).sign(&stated()).unwrap();

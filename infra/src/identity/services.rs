@@ -7,6 +7,7 @@ use schemas::id::{AccountId, SessionId};
 use schemas::name::UserName;
 
 use super::{Error, LocalIdentity, Result, Secret, Token};
+use crate::audit::trail;
 use crate::fresh;
 use crate::kept::{Cells, Error as KeptError};
 use crate::table::{Field as _, Scan};
@@ -53,10 +54,14 @@ impl LocalIdentity {
     pub(super) async fn by_secret(&self, client: AccountId, secret: &Secret) -> Result<Token> {
         let page = self.kept.page(Scan::of::<ClientRow>([client.cell()]).limit(1)).await?;
         let row = page.rows::<ClientRow>().map_err(KeptError::from)?.pop();
+        if row.is_some() {
+            trail::about(client.uuid());
+        }
         let right = row.is_some_and(|row| row.sha256 == Digest::of(secret.expose().as_bytes()));
         if !right {
             return Err(Error::InvalidCredentials);
         }
+        trail::by(client);
         self.directory.refresh().await?;
         let now = self.clock.now();
         self.session(client, SessionId::from_uuid(fresh::uuid(now)), now)

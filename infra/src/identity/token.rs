@@ -3,17 +3,15 @@
 //! What is believed is narrow: one algorithm, one type, our keys by their ids, every claim present
 //! and of its JSON type. Times are judged here, by the clock door.
 
-use std::collections::HashMap;
-use std::mem;
-use std::sync::{Mutex, PoisonError};
-
 use jsonwebtoken::{Algorithm, Header, Validation, decode, decode_header, encode};
 use schemas::digest::Digest;
 use schemas::id::{AccountId, SessionId};
 use schemas::time::Wall;
 use serde::{Deserialize, Serialize};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Error, KeyRing, Result, Secret};
+use crate::recent::Recent;
 
 /// The type of an access token (RFC 9068, section 2.1).
 const TYPE: &str = "at+jwt";
@@ -48,50 +46,25 @@ pub(super) struct Said {
 /// Makes and reads tokens.
 #[derive(Debug)]
 pub(super) struct Tokens {
-    keys: KeyRing,
+    keys: Arc<KeyRing>,
     issuer: String,
     audience: String,
     life_s: u64,
     validation: Validation,
-    remembered: Mutex<Remembered>,
-}
-
-/// Tokens whose signature was checked, by the digest of their text. When the new generation is
-/// full the old one is forgotten: bounded, and what is used stays.
-#[derive(Debug, Default)]
-struct Remembered {
-    new: HashMap<Digest, Said>,
-    old: HashMap<Digest, Said>,
-}
-
-impl Remembered {
-    fn get(&mut self, digest: &Digest) -> Option<Said> {
-        if let Some(said) = self.new.get(digest) {
-            return Some(*said);
-        }
-        let said = self.old.remove(digest)?;
-        self.put(*digest, said);
-        Some(said)
-    }
-
-    fn put(&mut self, digest: Digest, said: Said) {
-        if self.new.len() >= REMEMBERED_MAX {
-            self.old = mem::take(&mut self.new);
-        }
-        self.new.insert(digest, said);
-    }
+    /// Tokens whose signature was checked, by the digest of their text.
+    remembered: Mutex<Recent<Digest, Said>>,
 }
 
 impl Tokens {
     /// Tokens of this life.
-    pub(super) fn new(keys: KeyRing, issuer: String, audience: String, life_ms: u64) -> Self {
+    pub(super) fn new(keys: Arc<KeyRing>, issuer: String, audience: String, life_ms: u64) -> Self {
         let mut validation = Validation::new(Algorithm::EdDSA);
         // All claims are judged in `judge`: the crate would go by its own clock, and skips what is
         // missing or of another type.
         validation.required_spec_claims.clear();
         validation.validate_exp = false;
         validation.validate_aud = false;
-        let remembered = Mutex::default();
+        let remembered = Mutex::new(Recent::new(REMEMBERED_MAX));
         Self { keys, issuer, audience, life_s: life_ms / 1_000, validation, remembered }
     }
 
@@ -186,7 +159,7 @@ mod tests {
 
     fn tokens_of(seed: u8) -> Tokens {
         let keys = KeyRing::from_seed([seed; 32]).unwrap();
-        Tokens::new(keys, "https://sluice.test".into(), "sluice".into(), 3_600_000)
+        Tokens::new(keys.into(), "https://sluice.test".into(), "sluice".into(), 3_600_000)
     }
 
     fn base64(bytes: &[u8]) -> String {
@@ -378,18 +351,5 @@ mod tests {
                 assert_eq!(tokens.read(altered, NOW), Err(Error::InvalidToken), "{altered:.80}");
             }
         }
-    }
-
-    #[test]
-    fn what_is_remembered_is_bounded_and_what_is_used_stays() {
-        let mut remembered = Remembered::default();
-        let (_, said) = tokens_of(1).make(ACCOUNT, SESSION, NOW).unwrap();
-        let digest = |n: usize| Digest::of(&n.to_be_bytes());
-        for n in 0..3 * REMEMBERED_MAX {
-            remembered.put(digest(n), said);
-            assert!(remembered.get(&digest(0)).is_some(), "used all the time");
-        }
-        assert!(remembered.new.len() + remembered.old.len() <= 2 * REMEMBERED_MAX);
-        assert!(remembered.get(&digest(1)).is_none(), "never used again");
     }
 }

@@ -4,7 +4,8 @@ use axum::extract;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, HeaderName};
-use infra::http::{Json, Path, Refused};
+use infra::audit::trail;
+use infra::http::{Json, Path, PlatformAdmin, Refused};
 use infra::identity::{Caller, Secret, Standing};
 use schemas::api::{ClientSecret, MakeClient};
 use schemas::id::AccountId;
@@ -25,6 +26,7 @@ pub(super) async fn make(
         return Err(Refused::from(Code::Forbidden).detail("an API client can make no other"));
     }
     let (client, secret) = state.access.identity().make_client(caller.account, name).await?;
+    trail::about(client.uuid());
     Ok((StatusCode::CREATED, NO_STORE, Json(shown(client, &secret))).into_response())
 }
 
@@ -54,7 +56,7 @@ pub(super) async fn revoke(
 
 pub(super) async fn disable(
     extract::State(state): extract::State<State>,
-    caller: Caller,
+    PlatformAdmin(caller): PlatformAdmin,
     Path(account): Path<AccountId>,
 ) -> Result<StatusCode, Refused> {
     set_standing(&state, &caller, account, Standing::Disabled).await
@@ -62,7 +64,7 @@ pub(super) async fn disable(
 
 pub(super) async fn enable(
     extract::State(state): extract::State<State>,
-    caller: Caller,
+    PlatformAdmin(caller): PlatformAdmin,
     Path(account): Path<AccountId>,
 ) -> Result<StatusCode, Refused> {
     set_standing(&state, &caller, account, Standing::Enabled).await
@@ -74,9 +76,6 @@ async fn set_standing(
     account: AccountId,
     to: Standing,
 ) -> Result<StatusCode, Refused> {
-    if !caller.platform_admin {
-        return Err(Refused::from(Code::Forbidden).detail("only a platform admin may"));
-    }
     state.directory().catch_up().await?;
     let known = state.directory().account(account).ok_or(Code::NotFound)?;
     if known.platform_admin {
@@ -95,8 +94,14 @@ async fn own(state: &State, caller: &Caller, client: AccountId) -> Result<(), Re
     if owner_of(state, client).is_none() {
         state.directory().catch_up().await?;
     }
-    let owner = owner_of(state, client).filter(|owner| *owner == caller.account);
-    owner.map(|_| ()).ok_or_else(|| Code::NotFound.into())
+    match owner_of(state, client) {
+        Some(owner) if owner == caller.account => Ok(()),
+        Some(_) => {
+            trail::hidden();
+            Err(Code::NotFound.into())
+        }
+        None => Err(Code::NotFound.into()),
+    }
 }
 
 fn shown(client_id: AccountId, secret: &Secret) -> ClientSecret {

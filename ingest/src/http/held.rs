@@ -10,10 +10,11 @@ use schemas::event::{
 };
 use schemas::id::UploadId;
 use schemas::name::PoolName;
+use schemas::problem::Code;
 use schemas::route;
 
-use super::reply::{done, pending};
-use crate::ask::{Asked, Topics};
+use super::reply::decided;
+use crate::ask::Topics;
 use crate::error::Error;
 use crate::state::State;
 
@@ -28,6 +29,11 @@ pub(super) async fn release(
     // The fold remembers which files are held, not what they are.
     let known = state.known.upload(&pool, upload).await.map_err(Error::Tables)?;
     let file = known.ok_or(Error::NotFound)?.file;
+    // A file is held, for one, because it was recorded so long after its bytes were stored that
+    // the sweeper may have taken them for unused; and what was kept for long enough is erased.
+    if state.blobs.stat(&file.object).await?.is_none_or(|stat| stat.size_bytes != file.size_bytes) {
+        return Err(Code::BytesMissing.into());
+    }
     let ask = UploadReleaseRequested { by: caller.account, file, effective_at };
     decide(&state, &topics, &pool, upload, ask.into()).await
 }
@@ -66,10 +72,6 @@ async fn decide(
     upload: UploadId,
     ask: Event,
 ) -> Result<Response, Refused> {
-    Ok(match state.ask(topics, ask).await? {
-        Asked::Yes { offset, .. } => done(pool, offset),
-        Asked::Pending { offset } => {
-            pending(pool, offset, format!("/v1/pools/{pool}/uploads/{upload}"))
-        }
-    })
+    let asked = state.ask(topics, ask).await?;
+    Ok(decided(pool, &asked, format!("/v1/pools/{pool}/uploads/{upload}")))
 }

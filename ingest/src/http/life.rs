@@ -10,8 +10,8 @@ use schemas::event::{Event, PoolArchiveRequested, PoolPauseRequested, PoolResume
 use schemas::name::PoolName;
 use schemas::route::{self, Route};
 
-use super::reply::{done, pending};
-use crate::ask::{Asked, Topics};
+use super::reply::told;
+use crate::ask::Topics;
 use crate::state::State;
 
 pub(super) async fn pause(
@@ -50,11 +50,8 @@ async fn ask_for(
     ask: Event,
 ) -> Result<Response, Refused> {
     let allowed = state.access.allow(caller, route, pool).await?;
-    let (Asked::Yes { offset, .. } | Asked::Pending { offset }) =
-        state.ask(&Topics::of(&allowed.pool)?, ask).await?;
-    let shown = |fold: &Fold| fold.pool(pool).is_some_and(|pool| pool.state_as_of >= Some(offset));
-    if !state.shows(shown).await {
-        return Ok(pending(pool, offset, format!("/v1/pools/{pool}")));
-    }
-    Ok(done(pool, offset))
+    let asked = state.ask(&Topics::of(&allowed.pool)?, ask).await?;
+    let counts =
+        |fold: &Fold, offset| fold.pool(pool).is_some_and(|pool| pool.state_as_of >= Some(offset));
+    Ok(told(state, pool, asked, format!("/v1/pools/{pool}"), counts).await)
 }

@@ -3,6 +3,7 @@
 use axum::extract;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
+use infra::directory::Fold;
 use infra::http::{Allowed, Json, Path, Refused};
 use infra::identity::Caller;
 use schemas::api::{AddMember, GiveAway, MemberView};
@@ -15,9 +16,8 @@ use schemas::name::PoolName;
 use schemas::problem::Code;
 use schemas::role::{Role, RoleSet};
 use schemas::route::{self, Route};
-use schemas::topic::Offset;
 
-use super::reply::{done, invalid, pending, position};
+use super::reply::{invalid, pending, position, told};
 use crate::ask::{Asked, Topics};
 use crate::error::Error;
 use crate::state::State;
@@ -82,16 +82,12 @@ pub(super) async fn belongs(
         Derived::MemberRoleChanged(changed) => (StatusCode::OK, changed.roles, changed.suspended),
         _ => return Err(Error::Broken("a member was answered with something else").into()),
     };
-    if !shows_member(state, pool, account, offset).await {
+    if !state.shows(|fold| fold.has_membership(pool, account, offset)).await {
         return Ok(pending(pool, offset, place));
     }
     let user_name = state.directory().account(account).map(|account| account.name);
     let view = Json(MemberView { account, user_name, roles, suspended });
     Ok((status, position(pool, offset), view).into_response())
-}
-
-async fn shows_member(state: &State, pool: &PoolName, account: AccountId, as_of: Offset) -> bool {
-    state.shows(|fold| fold.has_membership(pool, account, as_of)).await
 }
 
 pub(super) async fn remove(
@@ -145,10 +141,7 @@ async fn asked_of(
 ) -> Result<Response, Refused> {
     let allowed = state.access.allow(caller, route, pool).await?;
     may_touch(state, (caller, &allowed), (pool, account), RoleSet::default())?;
-    let (Asked::Yes { offset, .. } | Asked::Pending { offset }) =
-        state.ask(&Topics::of(&allowed.pool)?, ask).await?;
-    if !shows_member(state, pool, account, offset).await {
-        return Ok(pending(pool, offset, format!("/v1/pools/{pool}/members")));
-    }
-    Ok(done(pool, offset))
+    let asked = state.ask(&Topics::of(&allowed.pool)?, ask).await?;
+    let counts = |fold: &Fold, offset| fold.has_membership(pool, account, offset);
+    Ok(told(state, pool, asked, format!("/v1/pools/{pool}/members"), counts).await)
 }

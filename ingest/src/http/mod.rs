@@ -63,6 +63,7 @@ pub fn routes(state: State) -> Routes {
         .mount(route::CLAIM, work::claim)
         .mount(route::RENEW, work::renew)
         .mount(route::FAIL, work::fail)
+        .mount(route::RETRY_BATCH, work::retry)
         .mount(route::OFFER_RESULT, work::offer_result)
         .mount(route::ACKNOWLEDGE, acks::acknowledge)
         .with(state)

@@ -11,12 +11,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderMap, StatusCode};
+use infra::audit::trail;
 use infra::http::body::{Bounds, whole};
 use infra::http::{Json, Refused};
 use infra::identity::{self, Proof};
 use schemas::api::{TokenAnswer, TokenForm};
 use schemas::id::AccountId;
 use schemas::name::UserName;
+use schemas::problem::Code;
 use serde::Serialize;
 
 use crate::state::State;
@@ -51,7 +53,10 @@ pub(super) async fn token(
     };
     let token = match state.access.identity().sign_in(proof).await {
         Ok(token) => token,
-        Err(identity::Error::InvalidCredentials) => return Ok(wrong.into_response()),
+        Err(identity::Error::InvalidCredentials) => {
+            trail::because(Code::InvalidCredentials.as_str());
+            return Ok(wrong.into_response());
+        }
         Err(other) => return Err(other.into()),
     };
     let answer = TokenAnswer {

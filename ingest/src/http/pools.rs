@@ -4,6 +4,7 @@ use axum::extract;
 use axum::response::{IntoResponse, Response};
 use http::header::LOCATION;
 use http::{HeaderMap, StatusCode};
+use infra::audit::trail;
 use infra::http::{Json, Path, Refused};
 use infra::identity::Caller;
 use schemas::api::{CloseWindow, CreatePool};
@@ -13,8 +14,8 @@ use schemas::route;
 
 use super::headers::idempotency_key;
 use super::policy::invalid_policy;
-use super::reply::{done, pending, position};
-use crate::ask::{Asked, Topics};
+use super::reply::{decided, pending, position};
+use crate::ask::Topics;
 use crate::pool::{Made, NewPool};
 use crate::state::State;
 
@@ -28,6 +29,7 @@ pub(super) async fn create(
     let policy =
         policy.resolve(&state.limits).map_err(|faults| invalid_policy("/policy", &faults))?;
     let ask = NewPool { name: name.clone(), owner: caller.account, policy: Box::new(policy), key };
+    trail::within(&name);
     let place = format!("/v1/pools/{name}");
     Ok(match state.create_pool(ask).await? {
         Made::New { offset, view } => {
@@ -48,8 +50,6 @@ pub(super) async fn close_window(
     let allowed = state.access.allow(&caller, &route::CLOSE_WINDOW, &pool).await?;
     let topics = Topics::of(&allowed.pool)?;
     let ask = WindowCloseAsked { by: caller.account, at };
-    Ok(match state.ask(&topics, ask).await? {
-        Asked::Yes { offset, .. } => done(&pool, offset),
-        Asked::Pending { offset } => pending(&pool, offset, format!("/v1/pools/{pool}/windows")),
-    })
+    let asked = state.ask(&topics, ask).await?;
+    Ok(decided(&pool, &asked, format!("/v1/pools/{pool}/windows")))
 }

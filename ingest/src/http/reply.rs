@@ -3,10 +3,14 @@
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::LOCATION;
+use infra::directory::Fold;
 use infra::http::{PoolPosition, Refused};
 use schemas::name::PoolName;
 use schemas::problem::{Code, FieldError};
 use schemas::topic::Offset;
+
+use crate::ask::Asked;
+use crate::state::State;
 
 /// The place of an event of the pool, to be sent back with a read.
 pub(super) fn position(pool: &PoolName, offset: Offset) -> PoolPosition {
@@ -21,6 +25,30 @@ pub(super) fn done(pool: &PoolName, offset: Offset) -> Response {
 /// `202`: it is in the log and has no answer yet. What came of it can be seen at `place`.
 pub(super) fn pending(pool: &PoolName, offset: Offset, place: String) -> Response {
     (StatusCode::ACCEPTED, position(pool, offset), [(LOCATION, place)], ()).into_response()
+}
+
+/// What was asked, told once it counts in this process: `204`; as far as it does not yet, `202`.
+pub(super) async fn told(
+    state: &State,
+    pool: &PoolName,
+    asked: Asked,
+    place: String,
+    counts: impl Fn(&Fold, Offset) -> bool,
+) -> Response {
+    let (Asked::Yes { offset, .. } | Asked::Pending { offset }) = asked;
+    if state.shows(|fold| counts(fold, offset)).await {
+        done(pool, offset)
+    } else {
+        pending(pool, offset, place)
+    }
+}
+
+/// `204` if the fold has said yes, `202` if it has said nothing yet.
+pub(super) fn decided(pool: &PoolName, asked: &Asked, place: String) -> Response {
+    match *asked {
+        Asked::Yes { offset, .. } => done(pool, offset),
+        Asked::Pending { offset } => pending(pool, offset, place),
+    }
 }
 
 /// A field with a value that cannot be.

@@ -8,6 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::StatusCode;
 use http::header::LOCATION;
+use infra::audit::trail;
 use infra::directory::{Fold, Pool};
 use infra::fresh;
 use infra::http::{Json, Path, Refused};
@@ -23,7 +24,7 @@ use schemas::route;
 use schemas::time::LogTime;
 
 use super::members::belongs;
-use super::reply::{done, invalid, pending, position};
+use super::reply::{invalid, position, told};
 use crate::ask::{Asked, Topics};
 use crate::state::State;
 
@@ -54,6 +55,7 @@ pub(super) async fn issue(
     let expires_at = life.map(|life| now.plus(u64::try_from(life.as_millis()).unwrap_or(u64::MAX)));
     let secret = URL_SAFE_NO_PAD.encode(fresh::bytes::<32>());
     let token = token_id(&secret);
+    trail::about(token.uuid());
     let ask = JoinTokenIssueRequested { by: caller.account, token, roles, uses_max, expires_at };
     let issued = Json(IssuedToken { token: secret, id: token, roles, uses_max, expires_at });
     let (status, offset) = match state.ask(&Topics::of(&allowed.pool)?, ask).await? {
@@ -75,13 +77,9 @@ pub(super) async fn revoke(
 ) -> Result<Response, Refused> {
     let allowed = state.access.allow(&caller, &route::REVOKE_TOKEN, &pool).await?;
     let ask = JoinTokenRevokeRequested { by: caller.account, token };
-    let (Asked::Yes { offset, .. } | Asked::Pending { offset }) =
-        state.ask(&Topics::of(&allowed.pool)?, ask).await?;
-    let revoked = |fold: &Fold| fold.token(&pool, token).is_some_and(|token| token.revoked);
-    if !state.shows(revoked).await {
-        return Ok(pending(&pool, offset, format!("/v1/pools/{pool}/join-tokens")));
-    }
-    Ok(done(&pool, offset))
+    let asked = state.ask(&Topics::of(&allowed.pool)?, ask).await?;
+    let revoked = |fold: &Fold, _| fold.token(&pool, token).is_some_and(|token| token.revoked);
+    Ok(told(&state, &pool, asked, format!("/v1/pools/{pool}/join-tokens"), revoked).await)
 }
 
 /// What a token is called in the log: a digest, so that whoever reads the log cannot join.
@@ -114,16 +112,25 @@ pub(super) async fn tokened(
     tracing::Span::current().record("pool", tracing::field::display(pool));
     let look = || {
         state.directory().read(|fold| {
-            fold.token(pool, token)?;
-            fold.pool(pool).filter(|pool| pool.policy.is_some()).cloned()
+            let found = fold.pool(pool).filter(|found| found.policy.is_some())?;
+            Some((found.clone(), fold.token(pool, token).is_some()))
         })
     };
     state.directory().refresh().await?;
-    if let Some(found) = look() {
-        return Ok(found);
+    let mut found = look();
+    if !matches!(found, Some((_, true))) {
+        state.directory().catch_up().await?;
+        found = look();
     }
-    state.directory().catch_up().await?;
-    look().ok_or_else(|| Code::NotFound.into())
+    let (found, has_it) = found.ok_or(Code::NotFound)?;
+    trail::within(pool);
+    if has_it {
+        trail::about(token.uuid());
+        Ok(found)
+    } else {
+        trail::hidden();
+        Err(Code::NotFound.into())
+    }
 }
 
 #[cfg(test)]

@@ -10,14 +10,14 @@ use infra::http::serve::Draining;
 use infra::http::{Json, Path, Query, Refused, digest};
 use infra::identity::Caller;
 use schemas::api::{Claim, Fail, OfferQuery, Renew};
-use schemas::event::ProcessingFailed;
+use schemas::event::{BatchRetryRequested, ProcessingFailed};
 use schemas::id::BatchId;
 use schemas::name::PoolName;
 use schemas::route::{self, Route};
 
 use super::headers::declared;
-use super::reply::{done, invalid, pending, position};
-use crate::ask::Asked;
+use super::reply::{decided, invalid, pending, position};
+use crate::ask::Topics;
 use crate::state::State;
 use crate::work::{Offer, Offered, Waiting, Worker};
 
@@ -93,12 +93,19 @@ pub(super) async fn fail(
     let account = caller.account;
     let reason = reason.into();
     let failure = ProcessingFailed { batch, epoch, worker: account, retryable, reason };
-    Ok(match state.fail(&worker, failure).await? {
-        Asked::Yes { offset, .. } => done(&pool, offset),
-        Asked::Pending { offset } => {
-            pending(&pool, offset, format!("/v1/pools/{pool}/batches/{batch}"))
-        }
-    })
+    let asked = state.fail(&worker, failure).await?;
+    Ok(decided(&pool, &asked, format!("/v1/pools/{pool}/batches/{batch}")))
+}
+
+pub(super) async fn retry(
+    extract::State(state): extract::State<State>,
+    caller: Caller,
+    Path((pool, batch)): Path<(PoolName, BatchId)>,
+) -> Result<Response, Refused> {
+    let allowed = state.access.allow(&caller, &route::RETRY_BATCH, &pool).await?;
+    let ask = BatchRetryRequested { batch, by: caller.account };
+    let asked = state.ask(&Topics::of(&allowed.pool)?, ask).await?;
+    Ok(decided(&pool, &asked, format!("/v1/pools/{pool}/batches/{batch}")))
 }
 
 pub(super) async fn offer_result(

@@ -141,8 +141,7 @@ impl Inspector {
             Change::Ours(pools) => {
                 for name in pools {
                     let known = self.pools.get(&name);
-                    if known.is_none() || known.is_some_and(|it| !it.heard && self.inspects(&name))
-                    {
+                    if known.is_none_or(|it| !it.heard && self.inspects(&name)) {
                         self.watch(name);
                     }
                 }
@@ -150,7 +149,9 @@ impl Inspector {
             Change::Lost => {
                 let lost = |name: &&PoolName| !self.ours.owns(name);
                 let lost: Vec<_> = self.pools.keys().filter(lost).cloned().collect();
-                lost.iter().for_each(|name| self.forget(name));
+                for name in &lost {
+                    self.forget(name);
+                }
             }
         }
     }
@@ -249,7 +250,9 @@ impl Inspector {
                     watched.heard = true;
                     self.tail.watch(&watched.topics.batches, Some(end));
                 }
-                files.into_iter().for_each(|file| self.wait(name, Arc::new(file)));
+                for file in files {
+                    self.wait(name, Arc::new(file));
+                }
             }
             Done::Ended(file, ended) => {
                 watched.here.remove(&file.upload);

@@ -124,7 +124,9 @@ impl State {
         {
             hash.update(&piece);
             came_bytes += piece.len() as u64;
-            checks.iter_mut().for_each(|check| check.take(&piece));
+            for check in &mut checks {
+                check.take(&piece);
+            }
         }
         let sha256 = Digest::from_bytes(hash.finalize().into());
         if came_bytes != file.size_bytes || sha256 != file.sha256 {

@@ -141,6 +141,20 @@ async fn what_nobody_inspected_is_found_in_the_tables_however_many_look() {
 }
 
 #[tokio::test]
+async fn what_the_pool_asks_for_no_longer_is_passed() {
+    let scene = scene().await;
+    let upload = scene.send_csv("m\n").await;
+    scene.found_in_tables().await;
+    let path = format!("/v1/pools/{}/policy", scene.pool);
+    let mut change = json_request(Method::PUT, &path, &scene.owner, &json!({}));
+    change.headers_mut().insert("if-match", http::HeaderValue::from_static("\"1\""));
+    let told = scene.here.send(change).await;
+    assert!(told.status.is_success(), "{told:?}");
+    let events = scene.verdicts(1).await;
+    assert!(events.iter().any(|it| matches!(it, Event::UploadAccepted(ok) if ok.upload == upload)));
+}
+
+#[tokio::test]
 async fn bytes_that_cannot_be_read_are_no_verdict() {
     let scene = scene().await;
     scene.send_csv(CSV).await;

@@ -1,10 +1,12 @@
 //! The way in, driven through HTTP on the embedded log and a folder, with a batcher of a few rules.
 
 mod accounts;
+mod copies;
 mod doors;
 mod earlier;
 mod fold;
 mod forms;
+mod held;
 mod inspections;
 #[cfg(feature = "faults")]
 mod killed;
@@ -162,7 +164,7 @@ impl World {
             log: self.log.clone(),
             directory: directory.clone(),
             clock: self.clock.clone(),
-            keys: KeyRing::from_seed([3; 32]).unwrap(),
+            keys: Arc::new(KeyRing::from_seed([3; 32]).unwrap()),
             issuer: "https://sluice.test".into(),
             audience: "sluice".into(),
         };

@@ -167,24 +167,6 @@ async fn a_pool_whose_outcome_is_unknown_is_made_by_a_repeat() {
 }
 
 #[tokio::test]
-async fn held_files_are_for_admins_to_decide_on() {
-    let world = World::new().await;
-    let here = world.instance().await;
-    let (pool, owner) = here.pool("north-sea", json!({})).await;
-    let sender = here.member(&pool, &owner, "buoy", "contributor").await;
-    let upload = "0199f3a2-5c1e-7d53-b0a4-000000000005";
-    let [release, discard] =
-        ["release", "discard"].map(|act| format!("/v1/pools/{pool}/uploads/{upload}/{act}"));
-    for path in [&release, &discard] {
-        assert_eq!(here.post(path, &sender, json!({})).await.refused(), (403, "forbidden"));
-    }
-    assert_eq!(here.post(&release, &owner, json!({})).await.refused(), (404, "not-found"));
-    assert_eq!(here.post(&discard, &owner, json!({})).await.refused(), (409, "not-held"));
-    let wrong = here.post(&release, &owner, json!({ "effective_at": "soon" })).await;
-    assert_eq!(wrong.status.as_u16() / 100, 4, "{wrong:?}");
-}
-
-#[tokio::test]
 async fn a_policy_is_replaced_as_the_version_that_was_read() {
     let world = World::new().await;
     let here = world.instance().await;

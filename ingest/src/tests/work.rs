@@ -177,6 +177,34 @@ async fn a_batch_that_is_given_back_wakes_who_waits() {
 }
 
 #[tokio::test]
+async fn a_batch_that_is_retried_wakes_who_waits() {
+    let shop = Shop::new().await;
+    shop.ready().await;
+    shop.claimable(true);
+    let batch = shop.claim(1, 0).await.body["batch"].clone();
+    let path = |act: &str| shop.path(&format!("batches/{}/{act}", batch.as_str().unwrap()));
+    let (here, owner) = (&shop.scene.here, &shop.scene.owner);
+    let retry = async |by: &User| here.post(&path("retry"), by, json!({})).await;
+    assert_eq!(retry(owner).await.refused(), (409, "not-failed"));
+    let body = json!({ "epoch": 1, "reason": "x", "retryable": false });
+    assert_eq!(here.post(&path("fail"), &shop.worker, body).await.status, StatusCode::NO_CONTENT);
+    shop.claimable(false);
+    let mut waiting = pin!(shop.claim(2, 30_000));
+    tokio::select! {
+        told = &mut waiting => panic!("{told:?}"),
+        () = shop.parked(1) => {}
+    }
+    assert_eq!(retry(&shop.worker).await.refused(), (403, "forbidden"));
+    let retried = retry(owner).await;
+    assert_eq!(retried.status, StatusCode::NO_CONTENT, "{retried:?}");
+    assert!(retried.header("sluice-position").starts_with("north-sea:"));
+    assert_eq!(waiting.await.body["batch"], batch);
+    shop.scene.world.mute(true);
+    let pending = here.hurried(retry(owner)).await;
+    assert_eq!(pending.status, StatusCode::ACCEPTED);
+}
+
+#[tokio::test]
 async fn a_claim_without_tables_or_answers_is_honest() {
     let shop = Shop::new().await;
     shop.ready().await;

@@ -3,9 +3,9 @@
 //! Heard by this process alone and forgotten with it: what follows from it is decided once, written
 //! into the event, and never decided again.
 
-use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+use infra::recent::Recent;
 use schemas::id::AccountId;
 use schemas::time::{SentAt, Wall};
 
@@ -45,13 +45,13 @@ impl Heard {
 }
 
 /// The clocks of all clients that were heard of late.
-#[derive(Debug, Default)]
-pub(crate) struct Clocks(Mutex<Generations>);
+#[derive(Debug)]
+pub(crate) struct Clocks(Mutex<Recent<AccountId, Heard>>);
 
-#[derive(Debug, Default)]
-struct Generations {
-    young: HashMap<AccountId, Heard>,
-    old: HashMap<AccountId, Heard>,
+impl Default for Clocks {
+    fn default() -> Self {
+        Self(Mutex::new(Recent::new(CLIENTS_MAX)))
+    }
 }
 
 impl Clocks {
@@ -65,12 +65,9 @@ impl Clocks {
     ) -> Option<i64> {
         let sent_at = sent_at?;
         let mut clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Generations { young, old } = &mut *clients;
-        if young.len() >= CLIENTS_MAX && !young.contains_key(&client) {
-            *old = std::mem::take(young);
-        }
-        let heard = young.entry(client).or_insert_with(|| old.remove(&client).unwrap_or_default());
+        let mut heard = clients.get(&client).unwrap_or_default();
         heard.note(sent_at.millis() - now.millis());
+        clients.put(client, heard);
         heard.skew_ms()
     }
 }
@@ -118,16 +115,5 @@ mod tests {
         }
         assert_eq!(clocks.heard(a, sent_at, now), Some(3_600_000));
         assert_eq!(clocks.heard(a, None, now), None);
-    }
-
-    #[test]
-    fn as_many_clients_are_remembered_as_may_be() {
-        let clocks = Clocks::default();
-        let (now, sent_at) = (Wall::from_millis(NOW), Some(SentAt::from_millis(NOW + 3_600_000)));
-        for client in 0..u128::try_from(CLIENTS_MAX).unwrap() * 3 {
-            clocks.heard(AccountId::from_bits(client), sent_at, now);
-        }
-        let clients = clocks.0.lock().unwrap();
-        assert!(clients.young.len() + clients.old.len() <= 2 * CLIENTS_MAX);
     }
 }

@@ -168,6 +168,7 @@ async fn next_hope(heard: &mut Subscription) -> Result<Offset, Error> {
                 Derived::BatchReady(_)
                 | Derived::BatchAmended(_)
                 | Derived::LeaseExpired(_)
+                | Derived::BatchRetried(_)
                 | Derived::ResultPublished(_) => return Ok(heard.offset),
                 _ => {}
             },

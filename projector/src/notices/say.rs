@@ -95,6 +95,10 @@ fn notice(
             let reason = failed.reason.as_deref().map(str::to_owned);
             (Audience::Staff, "batch-failed", Notice::BatchFailed { batch: failed.batch, reason })
         }
+        Derived::BatchRetried(retried) => {
+            let (batch, revision, by) = (retried.batch, retried.revision, retried.by);
+            (Audience::Staff, "batch-retried", Notice::BatchRetried { batch, revision, by })
+        }
         Derived::ResultPublished(published) => {
             let said = Said::Derived(body);
             let seen = Seen { pool, offset, at, event: None, stamp_us: 0, said };
@@ -212,6 +216,7 @@ mod tests {
             "batch",
             "batch-failed",
             "batch-cancelled",
+            "batch-retried",
             "suspended",
             "removed",
             "pool",

@@ -4,8 +4,10 @@
 //! writes. One table is written by one projection from one topic; reads join. Where a file ended
 //! up is taken from the batcher's derived records, never worked out a second time.
 
+mod audit;
 mod batches;
 mod deliveries;
+mod everyone;
 mod file;
 mod files;
 mod inspections;
@@ -16,11 +18,14 @@ mod results;
 mod windows;
 mod work;
 
+pub(crate) use audit::outcome_of;
+pub use audit::{AuditHourRow, AuditRow, PoolAuditHourRow, PoolAuditRow};
 pub use batches::{
     BatchResultRow, BatchRow, BatchWeekRow, ManifestFileRow, PoolBatchRow, RevisionRow,
 };
 pub use deliveries::{DeliveryRow, MemberDeliveryRow};
 pub(crate) use deliveries::{SHARDS as DELIVERY_SHARDS, shard_of_member, state_number, state_of};
+pub use everyone::{ClientFileHourRow, ClientFileRow, PlacedFileRow, PlacedHourRow};
 pub(crate) use file::{file_of, time_source_of};
 pub(crate) use files::{DISCARDED, held_reason};
 pub use files::{HistoryRow, HistoryWeekRow, UploadMovedRow, UploadRow};
@@ -41,7 +46,8 @@ pub use work::{BatchFailedRow, ClaimableRow, LeaseEndedRow, LeaseRow};
 
 use infra::table::Table;
 use infra::views::{View, Writes};
-use schemas::event::{Delivery, Derived};
+use schemas::event::{AuditRecorded, Delivery, Derived};
+use schemas::id::EventId;
 use schemas::name::PoolName;
 use schemas::time::LogTime;
 use schemas::topic::Offset;
@@ -53,6 +59,8 @@ pub enum Source {
     Batches,
     /// Who has which result.
     Deliveries,
+    /// The audit log, which is no pool's.
+    Audit,
 }
 
 /// What a record says.
@@ -62,12 +70,21 @@ pub enum Said<'a> {
     Derived(&'a Derived),
     /// In a pool's `.deliveries`.
     Delivery(&'a Delivery),
+    /// In the audit log.
+    Audit {
+        /// What was recorded.
+        recorded: &'a AuditRecorded,
+        /// The record.
+        id: EventId,
+        /// When it was said.
+        time: LogTime,
+    },
 }
 
 /// One record as a projection sees it.
 #[derive(Clone, Copy, Debug)]
 pub struct Seen<'a> {
-    /// The pool.
+    /// The pool whose topic it is in; of the audit log, the one whose shard it goes with.
     pub pool: &'a PoolName,
     /// Its place in its topic.
     pub offset: Offset,
@@ -106,6 +123,8 @@ pub const ALL: &[Projection] = &[
     deliveries::PROJECTION,
     keeping::PROJECTION,
     ranges::PROJECTION,
+    everyone::PROJECTION,
+    audit::PROJECTION,
 ];
 
 const WEEK_MS: i64 = 7 * 86_400_000;
@@ -116,6 +135,11 @@ pub fn week_of(millis: i64) -> i64 {
     millis.div_euclid(WEEK_MS)
 }
 
+/// The hour of a moment, counted from 1970: what lists over all pools are partitioned by.
+pub(crate) fn hour_of(at: LogTime) -> i64 {
+    at.millis().div_euclid(HOUR_MS)
+}
+
 /// Records of a topic in blocks of 65,536: what lists by sequence number are partitioned by.
 pub fn block_of(seq: Offset) -> i64 {
     (seq >> 16).cast_signed()
@@ -124,6 +148,7 @@ pub fn block_of(seq: Offset) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use schemas::event::Audit;
     use std::collections::BTreeSet;
 
     #[test]
@@ -136,17 +161,23 @@ mod tests {
         }
     }
 
+    fn audited(Audit::AuditRecorded(recorded): &Audit) -> Said<'_> {
+        Said::Audit { recorded, id: EventId::from_bits(1), time: LogTime::from_millis(5) }
+    }
+
     /// Folds every example record and checks that what is written is of the projection's tables.
     #[test]
     fn projections_write_their_own_tables_only() {
         let pool = "tests".parse().unwrap();
         let derived = schemas::event::example::derived();
         let deliveries = schemas::event::example::deliveries();
+        let audit = schemas::event::example::audit();
         for projection in ALL {
             let mut writes = Writes::default();
             let said: Vec<Said<'_>> = match projection.source {
                 Source::Batches => derived.iter().map(Said::Derived).collect(),
                 Source::Deliveries => deliveries.iter().map(Said::Delivery).collect(),
+                Source::Audit => audit.iter().map(audited).collect(),
             };
             for (offset, said) in (0..).zip(said) {
                 let at = LogTime::from_millis(5);

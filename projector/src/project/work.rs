@@ -42,7 +42,7 @@ row! {
 
 /// The projection.
 pub(super) const PROJECTION: Projection = Projection {
-    view: View { name: "work", version: 1 },
+    view: View { name: "work", version: 2 },
     source: Source::Batches,
     tables: &[LeaseRow::TABLE, LeaseEndedRow::TABLE, BatchFailedRow::TABLE, ClaimableRow::TABLE],
     fold,
@@ -81,6 +81,10 @@ fn fold(seen: &Seen<'_>, writes: &mut Writes) {
             let (batch, revision, attempts) = (failed.batch, failed.revision, failed.attempts);
             let reason = failed.reason.clone();
             writes.upsert(BatchFailedRow { batch, revision, attempts, reason }, seen.stamp_us);
+        }
+        Derived::BatchRetried(retried) => {
+            claimable(retried.batch, retried.revision, Claimable::Yes);
+            writes.delete::<BatchFailedRow>([retried.batch.cell()], seen.stamp_us);
         }
         Derived::BatchCancelled(cancelled) => {
             claimable(cancelled.batch, cancelled.out, Claimable::No);

@@ -1,8 +1,6 @@
-//! Batches: the list, one with its revisions, its manifest, and its files for those who work on it.
+//! Batches: the list, one with its revisions, and its manifest.
 
 use axum::extract::State;
-use axum::response::Response;
-use http::HeaderMap;
 use infra::http::{AskedPosition, Here, Json, Link, Listed, Path, Query, Refused};
 use infra::identity::Caller;
 use infra::table::Field as _;
@@ -10,12 +8,11 @@ use schemas::api::{
     BatchFile, BatchView, LeaseView, ManifestQuery, ManifestView, Page, RevisionView,
 };
 use schemas::event::{CloseReason, Closed};
-use schemas::id::{BatchId, UploadId};
+use schemas::id::BatchId;
 use schemas::name::PoolName;
 use schemas::problem::Code;
 use schemas::route;
 
-use super::content::{self, Content};
 use super::{Paging, Reading};
 use crate::cursor::Cursor;
 use crate::project::{
@@ -106,24 +103,6 @@ pub(super) async fn manifest(
     Ok((here.next(view.next_cursor.as_deref()), Json(view)))
 }
 
-pub(super) async fn fetch(
-    State(reading): State<Reading>,
-    caller: Caller,
-    asked: AskedPosition,
-    Path((pool, batch, upload)): Path<(PoolName, BatchId, UploadId)>,
-    headers: HeaderMap,
-) -> Result<Response, Refused> {
-    reading.allow(&caller, &route::FETCH_BATCH_FILE, &pool, asked).await?;
-    let row = reading.upload(&pool, upload).await?.ok_or(Code::NotFound)?;
-    let out = reading.batch(&pool, batch).await?.ok_or(Code::NotFound)?.revision;
-    // A file may be placed in a batch whose revision is not out yet.
-    if row.batch != Some(batch) || row.revision.is_none_or(|revision| revision > out) {
-        return Err(Code::NotFound.into());
-    }
-    reading.is_kept_upload(&row).await?;
-    content::serve(reading.blobs.as_ref(), &headers, Content::of_upload(&row), None).await
-}
-
 fn closed(batch: &BatchRow, row: RevisionRow) -> Closed {
     Closed {
         batch: batch.batch,
@@ -148,7 +127,11 @@ fn closed(batch: &BatchRow, row: RevisionRow) -> Closed {
 
 impl Reading {
     /// A batch of the pool.
-    async fn batch(&self, pool: &PoolName, batch: BatchId) -> Result<Option<BatchRow>, Refused> {
+    pub(super) async fn batch(
+        &self,
+        pool: &PoolName,
+        batch: BatchId,
+    ) -> Result<Option<BatchRow>, Refused> {
         let row = self.tables.one::<BatchRow>([batch.cell()]).await?;
         Ok(row.filter(|row| row.pool == *pool))
     }

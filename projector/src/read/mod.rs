@@ -1,14 +1,19 @@
 //! Answers from the tables: GET only.
 
+mod archive;
+mod audit;
 mod batches;
 mod clients;
 mod content;
 mod deliveries;
 mod erased;
+mod everyone;
+mod inputs;
 mod pools;
 mod results;
 mod sweep;
 mod uploads;
+mod walk;
 mod windows;
 
 pub(crate) use uploads::upload_of;
@@ -90,13 +95,17 @@ pub fn routes(reading: Reading) -> Routes {
         .mount(route::LIST_BATCHES, batches::list)
         .mount(route::READ_BATCH, batches::read)
         .mount(route::READ_MANIFEST, batches::manifest)
-        .mount(route::FETCH_BATCH_FILE, batches::fetch)
+        .mount(route::FETCH_BATCH, inputs::archive)
+        .mount(route::FETCH_BATCH_FILE, inputs::fetch)
         .mount(route::LIST_RESULTS, results::list)
         .mount(route::LATEST_RESULT, results::latest)
         .mount(route::READ_RESULT, results::read)
         .mount(route::FETCH_RESULT, results::fetch)
         .mount(route::READ_DELIVERIES, deliveries::list)
         .mount(route::NOTICES, notices::stream)
+        .mount(route::READ_AUDIT, audit::of_pool)
+        .mount(route::AUDIT, audit::all)
+        .mount(route::ALL_FILES, everyone::files)
         .mount(route::SWEEP, sweep::look)
         .with(reading)
 }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use axum::extract::State;
 use axum::response::Response;
 use http::HeaderMap;
+use infra::audit::trail;
 use infra::http::{AskedPosition, Here, Json, Listed, Path, Query, Refused};
 use infra::identity::Caller;
 use infra::table::{Cell, Field as _};
@@ -100,8 +101,15 @@ pub(super) async fn client_history(
         let verdict = judge(route::READ_HISTORY.act, member, caller.platform_admin);
         verdict == Verdict::Yes || (verdict == Verdict::OwnOnly && client == caller.account)
     });
-    if pools.is_empty() && client != caller.account && !caller.platform_admin {
-        return Err(Code::NotFound.into());
+    if client != caller.account {
+        match directory.account(client) {
+            Some(_) if caller.platform_admin => trail::over_others(),
+            Some(_) if pools.is_empty() => trail::hidden(),
+            _ => {}
+        }
+        if pools.is_empty() && !caller.platform_admin {
+            return Err(Code::NotFound.into());
+        }
     }
     let limit = paging.limit(reading.limits());
     let cursor = paging.cursor::<HistoryRow>()?;
@@ -157,7 +165,7 @@ impl Reading {
     }
 
     /// The rows as they are shown: with whether the revision each goes into is out.
-    async fn views_of(&self, rows: Vec<HistoryRow>) -> Result<Vec<UploadView>, Refused> {
+    pub(super) async fn views_of(&self, rows: Vec<HistoryRow>) -> Result<Vec<UploadView>, Refused> {
         let mut rows = rows;
         for row in &mut rows {
             *row = now(&self.tables, row.clone()).await?;

@@ -3,6 +3,7 @@
 //! JSON in snake case; unknown fields in a request are refused, in an answer to be ignored.
 
 mod account;
+mod audit;
 mod batch;
 mod notice;
 mod pool;
@@ -15,6 +16,7 @@ mod upload;
 pub use account::{
     ClientSecret, ClientView, Credentials, MakeClient, SignUp, SignedIn, TokenAnswer, Validated,
 };
+pub use audit::{AuditQuery, AuditView, FilesQuery};
 pub use batch::{
     BatchFile, BatchView, Claim, Fail, Lease, LeaseView, ManifestView, Renew, RequestBatch,
     RequestedBatch, RevisionView,
@@ -25,8 +27,8 @@ pub use pool::{
     JoinDevice, JoinedDevice, MemberView, PolicyView, PoolView, TokenView, WindowState, WindowView,
 };
 pub use query::{
-    DeliveriesQuery, EarlierQuery, ManifestQuery, OfferQuery, OnInvalid, PageQuery, ResultsQuery,
-    TokenForm, UpdateQuery, UploadQuery, ValidateQuery,
+    ArchiveQuery, DeliveriesQuery, EarlierQuery, ManifestQuery, OfferQuery, OnInvalid, PageQuery,
+    ResultsQuery, TokenForm, UpdateQuery, UploadQuery, ValidateQuery,
 };
 pub use receipt::{RECEIPT_TYPE, Stated, StatedOf};
 pub use result::{

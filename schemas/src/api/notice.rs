@@ -132,6 +132,15 @@ pub enum Notice {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
+    /// A batch that was given up can be worked on again; told to owners, admins and processors.
+    BatchRetried {
+        /// The batch.
+        batch: BatchId,
+        /// The revision that can be claimed.
+        revision: u32,
+        /// Who asked.
+        by: AccountId,
+    },
     /// A result is there.
     Result {
         /// It.

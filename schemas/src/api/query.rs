@@ -95,6 +95,13 @@ pub struct ManifestQuery {
     pub limit: Option<usize>,
 }
 
+/// Which files.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+pub struct ArchiveQuery {
+    /// The revision; the newest by default.
+    pub revision: Option<u32>,
+}
+
 /// Which results.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 pub struct ResultsQuery {

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::example::records;
-use super::{Body, Delivery, Derived, Directory, Event};
+use super::{Audit, Body, Delivery, Derived, Directory, Event};
 use crate::wire;
 
 fn folder() -> &'static Path {
@@ -34,11 +34,12 @@ fn read_again(bytes: &[u8]) -> Option<Vec<u8>> {
         .or_else(|| again::<Derived>(bytes))
         .or_else(|| again::<Delivery>(bytes))
         .or_else(|| again::<Directory>(bytes))
+        .or_else(|| again::<Audit>(bytes))
 }
 
 #[test]
 fn every_type_has_an_example_and_a_schema_that_are_written_down() {
-    let schemas = [Event::schemas(), Derived::schemas(), Delivery::schemas(), Directory::schemas()];
+    let schemas = super::all_schemas();
     let types: BTreeSet<_> = schemas.iter().flatten().map(|(name, _)| *name).collect();
     let shown: BTreeSet<_> = records().iter().map(|(name, _)| *name).collect();
     assert_eq!(types, shown, "an example of each type");

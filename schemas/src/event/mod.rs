@@ -3,6 +3,8 @@
 //! A type's name is `sluice.<noun>.<past-tense>.v<n>`. Once released a type only gains optional
 //! fields; another meaning is another type. No password, token or address is ever in an event.
 
+mod about;
+mod audit;
 mod clock;
 mod delivery;
 mod directory;
@@ -16,6 +18,7 @@ mod upload;
 mod window;
 mod work;
 
+pub use audit::{AuditOutcome, AuditRecorded};
 pub use clock::{SemanticsRaised, Timer, TimerDue};
 pub use delivery::{DeliveryAcknowledged, DeliveryFailed, DeliveryFetched};
 pub use directory::{
@@ -48,8 +51,9 @@ pub use window::{
     MISSING_NAMED_MAX, ManifestPage, RangeListed, RangeOpened, WindowCloseAsked, WindowOpened,
 };
 pub use work::{
-    BatchLeased, ClaimRefusal, ClaimRefused, ClaimRequested, ExpiryReason, LeaseExpired,
-    LeaseRenewed, OfferRefusal, ProcessingFailed, ResultOffered, ResultPublished, ResultRefused,
+    BatchLeased, BatchRetried, BatchRetryRequested, ClaimRefusal, ClaimRefused, ClaimRequested,
+    ExpiryReason, LeaseExpired, LeaseRenewed, OfferRefusal, ProcessingFailed, ResultOffered,
+    ResultPublished, ResultRefused,
 };
 
 use schemars::Schema;
@@ -152,6 +156,7 @@ topic_bodies! {
         LeaseRenewed = "sluice.lease.renewed.v1",
         ProcessingFailed = "sluice.processing.failed.v1",
         ResultOffered = "sluice.result.offered.v1",
+        BatchRetryRequested = "sluice.batch.retry-requested.v1",
         TimerDue = "sluice.timer.due.v1",
         SemanticsRaised = "sluice.semantics.raised.v1",
     }
@@ -190,6 +195,7 @@ topic_bodies! {
         BatchAmended = "sluice.batch.amended.v1",
         BatchFailed = "sluice.batch.failed.v1",
         BatchCancelled = "sluice.batch.cancelled.v1",
+        BatchRetried = "sluice.batch.retried.v1",
         BatchLeased = "sluice.batch.leased.v1",
         ClaimRefused = "sluice.claim.refused.v1",
         LeaseExpired = "sluice.lease.expired.v1",
@@ -217,135 +223,18 @@ topic_bodies! {
         SessionRevoked = "sluice.session.revoked.v1",
         SnapshotTaken = "sluice.snapshot.taken.v1",
     }
-}
 
-impl Event {
-    /// What it is about, where that is one thing: the CloudEvents attribute `subject`.
-    pub fn subject(&self) -> Option<String> {
-        Some(match self {
-            Self::UploadReceived(body) => body.file.upload.to_string(),
-            Self::UpdateReceived(body) => body.update.to_string(),
-            Self::UploadInspectionStarted(body) => body.upload.to_string(),
-            Self::UploadAccepted(body) => body.upload.to_string(),
-            Self::UploadRejected(body) => body.upload.to_string(),
-            Self::UploadAttemptFailed(body) => body.upload.to_string(),
-            Self::UploadRetryRequested(body) => body.upload.to_string(),
-            Self::UploadReleaseRequested(body) => body.file.upload.to_string(),
-            Self::UploadDiscardRequested(body) => body.upload.to_string(),
-            Self::BatchRequested(body) => body.request.to_string(),
-            Self::RangeListed(body) => body.request.to_string(),
-            Self::ClaimRequested(body) => body.claim.to_string(),
-            Self::LeaseRenewed(body) => body.batch.to_string(),
-            Self::ProcessingFailed(body) => body.batch.to_string(),
-            Self::ResultOffered(body) => body.batch.to_string(),
-            Self::MemberAddRequested(body) => body.account.to_string(),
-            Self::MemberJoinRequested(body) => body.account.to_string(),
-            Self::MemberRemoveRequested(body) => body.account.to_string(),
-            Self::MemberSuspendRequested(body) => body.account.to_string(),
-            Self::MemberResumeRequested(body) => body.account.to_string(),
-            Self::OwnerTransferRequested(body) => body.to.to_string(),
-            Self::JoinTokenIssueRequested(body) => body.token.to_string(),
-            Self::JoinTokenRevokeRequested(body) => body.token.to_string(),
-            Self::PoolCreated(_)
-            | Self::PolicyChangeRequested(_)
-            | Self::PoolPauseRequested(_)
-            | Self::PoolResumeRequested(_)
-            | Self::PoolArchiveRequested(_)
-            | Self::WindowCloseAsked(_)
-            | Self::TimerDue(_)
-            | Self::SemanticsRaised(_) => return None,
-        })
+    /// `sluice.audit`: what matters for security, as it was done, asked or denied.
+    Audit {
+        AuditRecorded = "sluice.audit.recorded.v1",
     }
 }
 
-impl Derived {
-    /// What it is about, where that is one thing: the CloudEvents attribute `subject`.
-    pub fn subject(&self) -> Option<String> {
-        Some(match self {
-            Self::FilePlaced(body) => body.file.upload.to_string(),
-            Self::InspectionBegun(body) => body.upload.to_string(),
-            Self::FileAccepted(body) => body.file.upload.to_string(),
-            Self::FileRejected(body) => body.upload.to_string(),
-            Self::FileAttemptFailed(body) => body.upload.to_string(),
-            Self::FileFailed(body) => body.upload.to_string(),
-            Self::FileRetried(body) => body.file.upload.to_string(),
-            Self::FileReleased(body) => body.file.upload.to_string(),
-            Self::FileDiscarded(body) => body.upload.to_string(),
-            Self::UploadRefused(body) => body.upload.to_string(),
-            Self::UploadRepeated(body) => body.upload.to_string(),
-            Self::WindowOpened(body) => body.batch.to_string(),
-            Self::RangeOpened(body) => body.batch.to_string(),
-            Self::ManifestPage(body) => body.batch.to_string(),
-            Self::BatchReady(body) => body.closed.batch.to_string(),
-            Self::BatchAmended(body) => body.closed.batch.to_string(),
-            Self::BatchFailed(body) => body.batch.to_string(),
-            Self::BatchLeased(body) => body.batch.to_string(),
-            Self::LeaseExpired(body) => body.batch.to_string(),
-            Self::ResultPublished(body) => body.result.to_string(),
-            Self::ResultRefused(body) => body.batch.to_string(),
-            Self::MemberAdded(body) => body.account.to_string(),
-            Self::MemberRoleChanged(body) => body.account.to_string(),
-            Self::MemberRemoved(body) => body.account.to_string(),
-            Self::MemberSuspended(body) => body.account.to_string(),
-            Self::MemberResumed(body) => body.account.to_string(),
-            Self::JoinTokenIssued(body) => body.token.to_string(),
-            Self::JoinTokenRevoked(body) => body.token.to_string(),
-            Self::BatchCancelled(body) => body.batch.to_string(),
-            Self::PolicyChanged(_)
-            | Self::PoolPaused(_)
-            | Self::PoolResumed(_)
-            | Self::PoolArchived(_)
-            | Self::RequestRefused(_)
-            | Self::ClaimRefused(_)
-            | Self::ContentErased(_) => return None,
-        })
-    }
-
-    /// Whether this answers the request that caused it: of the records of a request, the first
-    /// such one is its answer. A window that closed only because time had passed when the request
-    /// was recorded answers nothing, though the request is its cause.
-    pub fn answers(&self) -> bool {
-        match self {
-            Self::BatchReady(body) => {
-                matches!(body.closed.reason, CloseReason::Asked | CloseReason::Requested)
-            }
-            Self::LeaseExpired(body) => body.reason == ExpiryReason::Failed,
-            Self::PolicyChanged(_)
-            | Self::RangeOpened(_)
-            | Self::RequestRefused(_)
-            | Self::MemberAdded(_)
-            | Self::MemberRoleChanged(_)
-            | Self::MemberRemoved(_)
-            | Self::MemberSuspended(_)
-            | Self::MemberResumed(_)
-            | Self::JoinTokenIssued(_)
-            | Self::JoinTokenRevoked(_)
-            | Self::PoolPaused(_)
-            | Self::PoolResumed(_)
-            | Self::PoolArchived(_)
-            | Self::UploadRefused(_)
-            | Self::UploadRepeated(_)
-            | Self::FilePlaced(_)
-            | Self::InspectionBegun(_)
-            | Self::FileRetried(_)
-            | Self::FileReleased(_)
-            | Self::FileDiscarded(_)
-            | Self::BatchLeased(_)
-            | Self::ClaimRefused(_)
-            | Self::ResultPublished(_)
-            | Self::ResultRefused(_) => true,
-            Self::WindowOpened(_)
-            | Self::ManifestPage(_)
-            | Self::BatchAmended(_)
-            | Self::BatchCancelled(_)
-            | Self::BatchFailed(_)
-            | Self::FileAccepted(_)
-            | Self::FileRejected(_)
-            | Self::FileAttemptFailed(_)
-            | Self::FileFailed(_)
-            | Self::ContentErased(_) => false,
-        }
-    }
+/// The types of every topic, in the order of the documents: events, what is derived from them,
+/// deliveries, the directory, the audit log.
+pub fn all_schemas() -> [Vec<NamedSchema>; 5] {
+    let [events, derived] = [Event::schemas(), Derived::schemas()];
+    [events, derived, Delivery::schemas(), Directory::schemas(), Audit::schemas()]
 }
 
 impl Directory {

@@ -181,7 +181,8 @@ pub enum Refusal {
     PoolArchived,
     /// No such upload is under inspection.
     NotUnderInspection,
-    /// No such upload has failed, or it failed too long ago.
+    /// No such batch was given up, or it has a result, can be claimed, or is cancelled; no such
+    /// upload has failed, or it failed too long ago.
     NotFailed,
     /// Its sender has had the upload retried as often as it may.
     RetriesUsedUp,

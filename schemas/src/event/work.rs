@@ -45,6 +45,26 @@ pub struct ProcessingFailed {
     pub reason: Box<str>,
 }
 
+/// An admin wants a batch that was given up to be worked on once more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BatchRetryRequested {
+    /// The batch.
+    pub batch: BatchId,
+    /// Who asks.
+    pub by: AccountId,
+}
+
+/// A batch that was given up can be claimed again, with all its attempts before it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BatchRetried {
+    /// The batch.
+    pub batch: BatchId,
+    /// Its newest revision: the one that can be claimed now.
+    pub revision: u32,
+    /// Who asked.
+    pub by: AccountId,
+}
+
 /// A worker offers the one file it computed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ResultOffered {

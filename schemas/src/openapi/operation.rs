@@ -3,6 +3,7 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use crate::problem::Code;
+use crate::role::Act;
 use crate::route::{self, Method, Route, Side};
 
 /// Makes the schema of a type.
@@ -91,6 +92,9 @@ impl Operation {
         if route.act.needs_token() {
             operation =
                 operation.refuses(&[Code::NotSignedIn, Code::InvalidToken, Code::Unavailable]);
+        }
+        if route.act == Act::Platform {
+            operation = operation.refuses(&[Code::Forbidden]);
         }
         if route.path.contains('{') {
             operation = operation.refuses(&[Code::InvalidRequest]);

@@ -2,13 +2,14 @@
 
 use super::operation::{Gives, Operation};
 use crate::api::{
-    Acknowledge, AddMember, ArchivePool, BatchView, Claim, ClientSecret, ClientView, CloseWindow,
-    CreatePool, Credentials, DeliveriesQuery, DeliveriesView, EarlierQuery, Fail, GiveAway,
-    IssueToken, IssuedToken, Join, JoinDevice, JoinedDevice, Lease, MakeClient, ManifestQuery,
-    ManifestView, MemberView, OfferQuery, Page, PageQuery, PolicyView, PoolView, Receipt,
-    ReleaseUpload, Renew, RequestBatch, RequestedBatch, ResultReceipt, ResultView, ResultsQuery,
-    SignUp, SignedIn, SweepReport, TokenAnswer, TokenForm, TokenView, UpdateManifest, UpdateQuery,
-    UpdateReceipt, UploadQuery, UploadReceipt, UploadView, ValidateQuery, Validated, WindowView,
+    Acknowledge, AddMember, ArchivePool, ArchiveQuery, AuditQuery, AuditView, BatchView, Claim,
+    ClientSecret, ClientView, CloseWindow, CreatePool, Credentials, DeliveriesQuery,
+    DeliveriesView, EarlierQuery, Fail, FilesQuery, GiveAway, IssueToken, IssuedToken, Join,
+    JoinDevice, JoinedDevice, Lease, MakeClient, ManifestQuery, ManifestView, MemberView,
+    OfferQuery, Page, PageQuery, PolicyView, PoolView, Receipt, ReleaseUpload, Renew, RequestBatch,
+    RequestedBatch, ResultReceipt, ResultView, ResultsQuery, SignUp, SignedIn, SweepReport,
+    TokenAnswer, TokenForm, TokenView, UpdateManifest, UpdateQuery, UpdateReceipt, UploadQuery,
+    UploadReceipt, UploadView, ValidateQuery, Validated, WindowView,
 };
 use crate::policy::PolicyAsk;
 use crate::problem::Code;
@@ -68,7 +69,7 @@ fn accounts() -> Vec<Operation> {
 
 /// Whether an account is alive.
 fn standing(route: Route) -> Operation {
-    Operation::on(route).answers(204, Gives::Nothing).refuses(&[Code::Forbidden, Code::NotFound])
+    Operation::on(route).answers(204, Gives::Nothing).refuses(&[Code::NotFound])
 }
 
 fn pools() -> Vec<Operation> {
@@ -205,7 +206,7 @@ fn files() -> Vec<Operation> {
             .with(&["SluicePosition", "Location"])
             .refuses(&[Code::UploadInProgress, Code::IdempotencyKeyReused, Code::PoolArchived])
             .refuses(QUOTAS),
-        held(route::RELEASE_UPLOAD).takes::<ReleaseUpload>(),
+        held(route::RELEASE_UPLOAD).takes::<ReleaseUpload>().refuses(&[Code::BytesMissing]),
         held(route::DISCARD_UPLOAD),
         Operation::on(route::RETRY_UPLOAD)
             .answers(204, Gives::Nothing)
@@ -270,6 +271,10 @@ fn batches() -> Vec<Operation> {
             ]),
         Operation::on(route::READ_BATCH).gives::<BatchView>(200),
         Operation::on(route::READ_MANIFEST).asks::<ManifestQuery>().lists::<ManifestView>(),
+        Operation::on(route::FETCH_BATCH)
+            .asks::<ArchiveQuery>()
+            .answers(200, Gives::File)
+            .refuses(&[Code::ContentErased, Code::Unavailable]),
         Operation::on(route::FETCH_BATCH_FILE).gives_file(),
         Operation::on(route::CLAIM)
             .takes::<Claim>()
@@ -287,6 +292,10 @@ fn batches() -> Vec<Operation> {
             .answers(204, Gives::Nothing)
             .may_be_pending()
             .refuses(&[Code::InvalidField, Code::StaleLease]),
+        Operation::on(route::RETRY_BATCH)
+            .answers(204, Gives::Nothing)
+            .may_be_pending()
+            .refuses(&[Code::NotFailed]),
         Operation::on(route::OFFER_RESULT)
             .asks::<OfferQuery>()
             .takes_file()
@@ -320,7 +329,10 @@ fn results() -> Vec<Operation> {
 
 fn process() -> Vec<Operation> {
     vec![
-        Operation::on(route::SWEEP).gives::<SweepReport>(200).refuses(&[Code::Forbidden]),
+        Operation::on(route::READ_AUDIT).asks::<AuditQuery>().lists::<Page<AuditView>>(),
+        Operation::on(route::AUDIT).asks::<AuditQuery>().lists::<Page<AuditView>>(),
+        Operation::on(route::ALL_FILES).asks::<FilesQuery>().lists::<Page<UploadView>>(),
+        Operation::on(route::SWEEP).gives::<SweepReport>(200),
         Operation::on(route::ERRORS).answers(200, Gives::Text("text/plain")),
         Operation::on(route::OPENAPI).answers(200, Gives::Text("application/json")),
         Operation::on(route::DOCS).answers(200, Gives::Text("text/html")),

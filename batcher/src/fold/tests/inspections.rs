@@ -1,8 +1,8 @@
 //! Files under inspection: their windows wait for them, and for nothing else they are held up.
 
 use schemas::event::{
-    FaultCode, FileFaults, MemberRemoveRequested, OpenWindows, RetryRight, Stage, UploadAccepted,
-    UploadAttemptFailed, UploadInspectionStarted, UploadReceived, UploadRejected,
+    Derived, FaultCode, FileFaults, MemberRemoveRequested, OpenWindows, RetryRight, Stage,
+    UploadAccepted, UploadAttemptFailed, UploadInspectionStarted, UploadReceived, UploadRejected,
     UploadRetryRequested,
 };
 use schemas::file::FileRef;
@@ -10,7 +10,7 @@ use schemas::id::{AccountId, RunId, UploadId};
 use schemas::policy::LateMode;
 use schemas::time::StoredAt;
 
-use super::{BASE, OWNER, Telling, file, policy};
+use super::{BASE, OWNER, Telling, file, place, policy};
 
 impl Telling {
     /// A file that is to be inspected.
@@ -58,10 +58,41 @@ impl Telling {
         })
     }
 
-    pub(super) fn retry(&mut self, upload: u128, as_sender: bool) -> Vec<String> {
+    pub(super) fn retry_upload(&mut self, upload: u128, as_sender: bool) -> Vec<String> {
         let right = if as_sender { RetryRight::Sender } else { RetryRight::Admin };
         let (by, upload) = (AccountId::from_bits(1), UploadId::from_bits(upload));
         self.say(UploadRetryRequested { by, upload, right })
+    }
+}
+
+/// A record about one file, in short words.
+pub(super) fn told(body: &Derived) -> String {
+    match body {
+        Derived::FilePlaced(placed) => {
+            format!("file {} {}", placed.file.upload.bits(), place(&placed.placed))
+        }
+        Derived::FileReleased(released) => {
+            format!("released {} {}", released.file.upload.bits(), place(&released.placed))
+        }
+        Derived::FileDiscarded(discarded) => format!("discarded {}", discarded.upload.bits()),
+        Derived::InspectionBegun(begun) => format!("run {} begun", begun.run.bits()),
+        Derived::FileAccepted(accepted) => {
+            format!("accepted {} {}", accepted.file.upload.bits(), place(&accepted.placed))
+        }
+        Derived::FileRejected(rejected) => format!("rejected {}", rejected.upload.bits()),
+        Derived::FileAttemptFailed(failed) => {
+            format!(
+                "attempt {} of {} failed: {:?}",
+                failed.attempts,
+                failed.upload.bits(),
+                failed.stage
+            )
+        }
+        Derived::FileFailed(failed) => {
+            format!("upload {} failed: {:?}", failed.upload.bits(), failed.stage)
+        }
+        Derived::FileRetried(retried) => format!("retried {}", retried.file.upload.bits()),
+        other => format!("{other:?}"),
     }
 }
 
@@ -91,7 +122,7 @@ fn a_file_is_grouped_once_it_was_accepted() {
     pool.inspected(2, 1, 2_000);
     assert_eq!(pool.rejected(2), ["rejected 2"]);
     assert!(pool.accepted(2).is_empty());
-    assert_eq!(pool.retry(2, false), ["refused: NotFailed"]);
+    assert_eq!(pool.retry_upload(2, false), ["refused: NotFailed"]);
     assert_eq!(pool.close().last().unwrap(), "ready 0.1 r1 files 1 because asked");
 }
 
@@ -200,15 +231,15 @@ fn three_runs_that_break_fail_an_upload_until_it_is_retried() {
     assert_eq!(pool.inspection_starts(1, 4), expected);
     assert!(pool.accepted(1).is_empty(), "too late");
     for _ in 0..3 {
-        assert_eq!(pool.retry(1, true), ["retried 1"]);
-        assert_eq!(pool.retry(1, true), ["refused: NotFailed"], "it is inspected");
+        assert_eq!(pool.retry_upload(1, true), ["retried 1"]);
+        assert_eq!(pool.retry_upload(1, true), ["refused: NotFailed"], "it is inspected");
         for run in 10..13 {
             pool.inspection_starts(1, run);
             pool.inspection_breaks(1, run);
         }
     }
-    assert_eq!(pool.retry(1, true), ["refused: RetriesUsedUp"]);
-    assert_eq!(pool.retry(1, false), ["retried 1"], "an admin may");
+    assert_eq!(pool.retry_upload(1, true), ["refused: RetriesUsedUp"]);
+    assert_eq!(pool.retry_upload(1, false), ["retried 1"], "an admin may");
     pool.inspection_starts(1, 20);
     assert_eq!(pool.accepted(1), ["opened 0.1", "accepted 1 in 0.1 r1"]);
 }

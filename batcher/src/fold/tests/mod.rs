@@ -19,9 +19,9 @@ use std::sync::LazyLock;
 
 use schemas::digest::Digest;
 use schemas::event::{
-    ClaimRequested, Closed, Derived, Event, HeldReason, LeaseRenewed, MemberAddRequested,
-    Placement, PoolCreated, ProcessingFailed, ResultOffered, TimerDue, UpdateReceived,
-    UploadReceived, WindowCloseAsked,
+    BatchRetryRequested, ClaimRequested, Closed, Derived, Event, HeldReason, LeaseRenewed,
+    MemberAddRequested, Placement, PoolCreated, ProcessingFailed, ResultOffered, TimerDue,
+    UpdateReceived, UploadReceived, WindowCloseAsked,
 };
 use schemas::file::{FileRef, TimeSource};
 use schemas::id::{AccountId, BatchId, ClaimId, PoolId, UpdateId, UploadId};
@@ -177,6 +177,10 @@ impl Telling {
         })
     }
 
+    pub(super) fn retry(&mut self, minute: i64) -> Vec<String> {
+        self.say(BatchRetryRequested { batch: batch(minute, 1), by: AccountId::from_bits(OWNER) })
+    }
+
     /// Offers a result of part 1 of a minute; the manifest is looked up among what was said.
     pub(super) fn offer(&mut self, minute: i64, revision: u32, epoch: Option<u64>) -> Vec<String> {
         let id = batch(minute, 1);
@@ -282,30 +286,6 @@ fn place(placed: &Placement) -> String {
 /// An output in short words; batches are named `minute.part`.
 pub(super) fn told(output: &Output) -> String {
     match &output.body {
-        Derived::FilePlaced(placed) => {
-            format!("file {} {}", placed.file.upload.bits(), place(&placed.placed))
-        }
-        Derived::FileReleased(released) => {
-            format!("released {} {}", released.file.upload.bits(), place(&released.placed))
-        }
-        Derived::InspectionBegun(begun) => format!("run {} begun", begun.run.bits()),
-        Derived::FileAccepted(accepted) => {
-            format!("accepted {} {}", accepted.file.upload.bits(), place(&accepted.placed))
-        }
-        Derived::FileRejected(rejected) => format!("rejected {}", rejected.upload.bits()),
-        Derived::FileAttemptFailed(failed) => {
-            format!(
-                "attempt {} of {} failed: {:?}",
-                failed.attempts,
-                failed.upload.bits(),
-                failed.stage
-            )
-        }
-        Derived::FileFailed(failed) => {
-            format!("upload {} failed: {:?}", failed.upload.bits(), failed.stage)
-        }
-        Derived::FileRetried(retried) => format!("retried {}", retried.file.upload.bits()),
-        Derived::FileDiscarded(discarded) => format!("discarded {}", discarded.upload.bits()),
         Derived::ContentErased(_) => "erased".to_owned(),
         Derived::UploadRefused(refused) => format!("upload {} refused", refused.upload.bits()),
         Derived::UploadRepeated(again) => format!("upload {} repeated", again.upload.bits()),
@@ -323,6 +303,9 @@ pub(super) fn told(output: &Output) -> String {
         Derived::BatchReady(ready) => format!("ready {}", closed(&ready.closed)),
         Derived::BatchAmended(amended) => format!("amended {}", closed(&amended.closed)),
         Derived::BatchFailed(failed) => format!("failed {}", name(failed.batch)),
+        Derived::BatchRetried(again) => {
+            format!("retried {} r{}", name(again.batch), again.revision)
+        }
         Derived::BatchLeased(leased) => format!(
             "leased {} r{} epoch {} attempt {}",
             name(leased.batch),
@@ -363,5 +346,6 @@ pub(super) fn told(output: &Output) -> String {
         }
         Derived::JoinTokenIssued(issued) => format!("token {} issued", issued.token.bits()),
         Derived::PolicyChanged(changed) => format!("policy {}", changed.version),
+        body => inspections::told(body),
     }
 }

@@ -21,7 +21,7 @@ type Said = (u8, u16, u8, u8, u16);
 pub(super) type Tale = (u8, Vec<Said>);
 
 pub(super) fn said() -> impl Strategy<Value = Tale> {
-    let one = (0..30_u8, 0..20_000_u16, 0..6_u8, any::<u8>(), any::<u16>());
+    let one = (0..31_u8, 0..20_000_u16, 0..6_u8, any::<u8>(), any::<u16>());
     (0..RULES, prop::collection::vec(one, 1..150))
 }
 
@@ -110,12 +110,13 @@ pub(super) fn tell((number, all): &Tale) -> (Telling, Vec<Output>) {
                 let policy = Box::new(changed_rules(*a, *b));
                 pool.say(PolicyChangeRequested { by, if_version, policy });
             }
+            24 => drop(pool.retry(minute)),
             19 | 20 => drop(decide_on_some_held_file(&mut pool, *a, *b)),
-            24 | 25 => {
+            25 | 26 => {
                 upload += 1;
                 pool.inspected(upload, client, at);
             }
-            26..=28 => drop(decide_on_some_inspected_file(&mut pool, *a, *b)),
+            27..=29 => drop(decide_on_some_inspected_file(&mut pool, *a, *b)),
             _ => {
                 if let Some((due, timer)) = pool.state.due() {
                     pool.say(TimerDue { timer, due });
@@ -170,7 +171,7 @@ fn decide_on_some_inspected_file(pool: &mut Telling, a: u8, b: u16) -> Vec<Strin
         3 => pool.rejected(upload),
         4 | 5 => pool.inspection_starts(upload, run),
         6 | 7 => pool.inspection_breaks(upload, run),
-        _ => pool.retry(upload, a.is_multiple_of(2)),
+        _ => pool.retry_upload(upload, a.is_multiple_of(2)),
     }
 }
 

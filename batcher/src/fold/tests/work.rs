@@ -1,7 +1,10 @@
 //! Claims, leases, results: one worker at a time, one result per revision.
 
 use schemas::digest::Digest;
-use schemas::event::{Backlog, ClaimRequested, Derived, MemberRemoveRequested, Timer, TimerDue};
+use schemas::event::{
+    Backlog, ClaimRequested, Derived, MemberRemoveRequested, OpenWindows, PoolArchiveRequested,
+    Timer, TimerDue,
+};
 use schemas::id::{AccountId, ClaimId, ResultId};
 use schemas::role::Role;
 use schemas::time::LogTime;
@@ -77,6 +80,40 @@ fn after_three_attempts_a_batch_is_given_up_until_it_is_amended() {
     while !pool.timer().iter().any(|line| line.starts_with("amended 0.1 r2")) {}
     let said: Vec<_> = (10..12).flat_map(|claim| pool.claim(claim)).collect();
     assert!(said.contains(&"leased 0.1 r2 epoch 4 attempt 1".to_owned()), "{said:?}");
+}
+
+#[test]
+fn a_batch_that_was_given_up_is_retried_with_all_its_attempts_and_epochs_that_go_on() {
+    let mut pool = two_batches();
+    assert_eq!(pool.retry(0), ["refused: NotFailed"], "it can be claimed");
+    for epoch in 1..=3 {
+        pool.claim(u128::from(epoch));
+        pool.give_up(0, epoch);
+    }
+    assert_eq!(pool.retry(0), ["retried 0.1 r1"]);
+    assert_eq!(pool.retry(0), ["refused: NotFailed"], "a repeat changes nothing");
+    assert_eq!(pool.offer(0, 1, Some(2)), ["result refused: StaleEpoch"]);
+    for epoch in 4..=6 {
+        let attempt = epoch - 3;
+        let leased = format!("leased 0.1 r1 epoch {epoch} attempt {attempt}");
+        assert_eq!(pool.claim(u128::from(epoch)), [leased], "it is the oldest");
+        assert_eq!(pool.give_up(0, epoch).len() == 2, epoch == 6, "given up again");
+    }
+    assert_eq!(pool.retry(0), ["retried 0.1 r1"]);
+    assert_eq!(pool.claim(7), ["leased 0.1 r1 epoch 7 attempt 1"]);
+    assert_eq!(pool.offer(0, 1, Some(7)), ["result of 0.1 r1"]);
+    assert_eq!(pool.retry(0), ["refused: NotFailed"], "it has its result");
+    assert_eq!(pool.retry(9), ["refused: NotFailed"], "there is no such batch");
+}
+
+#[test]
+fn a_batch_that_was_cancelled_is_not_retried() {
+    let mut pool = two_batches();
+    pool.claim(1);
+    let by = AccountId::from_bits(OWNER);
+    pool.say(PoolArchiveRequested { by, open_windows: OpenWindows::Cancel });
+    assert_eq!(pool.retry(0), ["refused: NotFailed"]);
+    assert_eq!(pool.claim(2), ["claim refused: NothingToClaim"]);
 }
 
 #[test]

@@ -62,10 +62,9 @@ fn secrets(data: &Path) -> Finding {
 }
 
 fn room(data: &Path) -> Finding {
-    match rustix::fs::statvfs(data) {
+    match infra::room::free_bytes(data) {
         Err(error) => finding("disk", false, error.to_string()),
-        Ok(disk) => {
-            let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        Ok(free) => {
             let enough = free >= FREE_BYTES_MIN;
             let fix = "make room, or move the folder to a larger disk while the server is stopped";
             finding("disk", enough, format!("{} free", bytes(free))).fix(fix)

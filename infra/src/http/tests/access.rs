@@ -66,7 +66,7 @@ fn pools() -> Routes<State> {
         .mount(route::LIST_POOLS, who)
 }
 
-async fn make_pool(instance: &Instance, name: &str) {
+pub(super) async fn make_pool(instance: &Instance, name: &str) {
     let policy = PolicyAsk::default().resolve(&Limits::default()).unwrap();
     let (pool, id) = (name.parse().unwrap(), PoolId::from_bits(1));
     instance

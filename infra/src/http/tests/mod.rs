@@ -2,6 +2,7 @@
 
 mod access;
 mod around;
+mod audit;
 mod docs;
 mod rates;
 mod sockets;

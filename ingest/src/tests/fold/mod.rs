@@ -13,11 +13,10 @@ use infra::directory::{draft, said};
 use infra::log::{Append, Draft, Find, Read, Record, SqliteLog};
 use schemas::digest::Digest;
 use schemas::event::{
-    Backlog, BatchLeased, BatchReady, ClaimRefusal, ClaimRefused, CloseReason, Derived, Directory,
-    Event, ExpiryReason, InspectionBegun, JoinTokenIssued, LeaseExpired, MemberAdded,
-    MemberRemoved, MemberRoleChanged, MembershipCopied, OfferRefusal, PolicyChangeRequested,
-    PolicyChanged, PolicyCopied, Refusal, RequestRefused, ResultOffered, ResultPublished,
-    ResultRefused, TokenCopied, TokenUsed, example,
+    Backlog, BatchLeased, BatchReady, BatchRetried, ClaimRefusal, ClaimRefused, CloseReason,
+    Derived, Directory, Event, ExpiryReason, JoinTokenIssued, LeaseExpired, MemberAdded,
+    MemberRemoved, MemberRoleChanged, OfferRefusal, PolicyChangeRequested, PolicyChanged, Refusal,
+    RequestRefused, ResultOffered, ResultPublished, ResultRefused, TokenUsed, example,
 };
 use schemas::file::FileRef;
 use schemas::id::{AccountId, BatchId, ClaimId, EventId, PoolId, ResultId, TokenId, UploadId};
@@ -25,8 +24,10 @@ use schemas::name::PoolName;
 use schemas::policy::Policy;
 use schemas::role::{Role, RoleSet};
 use schemas::time::{EffectiveAt, LogTime, Wall};
-use schemas::topic::{Offset, Topic};
+use schemas::topic::Topic;
 use schemas::wire::{self, Attributes, Cause};
+
+use super::copies::copies;
 
 /// One pool.
 #[derive(Debug, Default)]
@@ -159,22 +160,14 @@ impl Pool {
                 vec![JoinTokenIssued { token, roles, uses_max, expires_at }.into()]
             }
             Event::MemberJoinRequested(ask) => vec![self.join(ask.account, ask.token, at)],
-            Event::UploadReceived(received) => vec![self.place(received.file)],
-            Event::UpdateReceived(update) => {
-                update.items.into_iter().map(|file| self.place(file)).collect()
-            }
-            Event::UploadInspectionStarted(start) => {
-                vec![match self.inspecting.contains_key(&start.upload) {
-                    true => InspectionBegun { upload: start.upload, run: start.run }.into(),
-                    false => refused(Refusal::NotUnderInspection),
-                }]
-            }
-            Event::UploadAccepted(verdict) => self.verdict(verdict.upload, None),
-            Event::UploadRejected(verdict) => self.verdict(verdict.upload, Some(verdict.rejection)),
-            Event::UploadAttemptFailed(_) => Vec::new(),
-            Event::UploadRetryRequested(_) => vec![refused(Refusal::NotFailed)],
-            Event::UploadReleaseRequested(_) | Event::UploadDiscardRequested(_) => {
-                vec![refused(Refusal::NotHeld)]
+            // What has a lease no more was given up here.
+            Event::BatchRetryRequested(ask) => {
+                let was = (1..=self.closed).contains(&ask.batch.bits());
+                if !was || self.leases.contains_key(&ask.batch) {
+                    return vec![refused(Refusal::NotFailed)];
+                }
+                self.claimable.push_back(ask.batch);
+                vec![BatchRetried { batch: ask.batch, revision: 1, by: ask.by }.into()]
             }
             Event::WindowCloseAsked(_) => vec![self.close()],
             Event::BatchRequested(_) | Event::RangeListed(_) => {
@@ -193,12 +186,14 @@ impl Pool {
                     return vec![unclaimed(ClaimRefusal::StaleEpoch)];
                 }
                 self.leases.remove(&failure.batch);
-                self.claimable.push_back(failure.batch);
+                if failure.retryable {
+                    self.claimable.push_back(failure.batch);
+                }
                 let (batch, epoch, reason) = (failure.batch, failure.epoch, ExpiryReason::Failed);
                 vec![LeaseExpired { batch, revision: 1, epoch, reason, attempts: 1 }.into()]
             }
             Event::ResultOffered(offer) => vec![self.offer(offer)],
-            Event::TimerDue(_) | Event::SemanticsRaised(_) => Vec::new(),
+            other => self.answer_of_files(other),
         }
     }
 
@@ -342,51 +337,5 @@ impl Pool {
             size_bytes: offer.size_bytes,
         }
         .into()
-    }
-}
-
-/// What the directory is told of an answer.
-fn copies(pool: &PoolName, body: &Derived, as_of: Offset) -> Vec<Directory> {
-    let pool = pool.clone();
-    let member = |account, roles| MembershipCopied {
-        pool: pool.clone(),
-        account,
-        roles,
-        suspended: false,
-        as_of,
-    };
-    let token = |used: &TokenUsed| {
-        let TokenUsed { token, roles, uses_left, expires_at } = *used;
-        TokenCopied {
-            pool: pool.clone(),
-            token,
-            roles,
-            uses_left,
-            expires_at,
-            revoked: false,
-            as_of,
-        }
-        .into()
-    };
-    match body {
-        Derived::PolicyChanged(body) => {
-            let (id, version, policy) = (body.pool, body.version, body.policy.clone());
-            let (effective_from, before) = (body.effective_from, body.before.clone());
-            vec![PolicyCopied { pool, id, version, policy, effective_from, before, as_of }.into()]
-        }
-        Derived::MemberAdded(body) => {
-            let copy = member(body.account, body.roles).into();
-            std::iter::once(copy).chain(body.token.iter().map(token)).collect()
-        }
-        Derived::MemberRoleChanged(body) => vec![member(body.account, body.roles).into()],
-        Derived::MemberRemoved(body) => vec![member(body.account, RoleSet::default()).into()],
-        Derived::JoinTokenIssued(body) => {
-            let JoinTokenIssued { token, roles, uses_max: uses_left, expires_at } = *body;
-            vec![
-                TokenCopied { pool, token, roles, uses_left, expires_at, revoked: false, as_of }
-                    .into(),
-            ]
-        }
-        _ => Vec::new(),
     }
 }

@@ -1,22 +1,24 @@
 //! One example of each type: frozen in `schemas/events/`, shown in the documentation.
 
+mod audit;
 mod directory;
 mod inspections;
 mod people;
 
+pub use audit::audit;
 pub use directory::directory;
 
 use std::sync::Arc;
 
 use super::{
-    BatchAmended, BatchCancelled, BatchFailed, BatchLeased, BatchReady, BatchRequested, Body,
-    ClaimRefusal, ClaimRefused, ClaimRequested, CloseReason, Closed, ContentErased, Delivery,
-    DeliveryAcknowledged, DeliveryFailed, DeliveryFetched, Derived, Event, ExpiryReason,
-    FileDiscarded, FilePlaced, FileReleased, LeaseExpired, LeaseRenewed, ManifestPage,
-    OfferRefusal, Placement, PoolCreated, ProcessingFailed, RangeListed, RangeOpened,
-    ResultOffered, ResultPublished, ResultRefused, SemanticsRaised, Sent, Timer, TimerDue,
-    UpdateReceived, UploadDiscardRequested, UploadReceived, UploadRefused, UploadReleaseRequested,
-    UploadRepeated, WindowCloseAsked, WindowOpened,
+    BatchAmended, BatchCancelled, BatchFailed, BatchLeased, BatchReady, BatchRequested,
+    BatchRetried, BatchRetryRequested, Body, ClaimRefusal, ClaimRefused, ClaimRequested,
+    CloseReason, Closed, ContentErased, Delivery, DeliveryAcknowledged, DeliveryFailed,
+    DeliveryFetched, Derived, Event, ExpiryReason, FileDiscarded, FilePlaced, FileReleased,
+    LeaseExpired, LeaseRenewed, ManifestPage, OfferRefusal, Placement, PoolCreated,
+    ProcessingFailed, RangeListed, RangeOpened, ResultOffered, ResultPublished, ResultRefused,
+    SemanticsRaised, Sent, Timer, TimerDue, UpdateReceived, UploadDiscardRequested, UploadReceived,
+    UploadRefused, UploadReleaseRequested, UploadRepeated, WindowCloseAsked, WindowOpened,
 };
 use crate::digest::Digest;
 use crate::file::{FileRef, TimeSource, manifest_digest};
@@ -184,6 +186,7 @@ fn events_of_files(by: AccountId, account: AccountId, stored_at: StoredAt) -> Ve
         }
         .into(),
         offered().into(),
+        BatchRetryRequested { batch: batch(), by }.into(),
         TimerDue { timer: Timer::MaxWait(window()), due: log_time() }.into(),
         SemanticsRaised { semantics: 1 }.into(),
     ]
@@ -265,6 +268,7 @@ fn derived_of_files() -> Vec<Derived> {
         BatchAmended { closed: closed(2, CloseReason::Late), supersedes: 1, added: 1 }.into(),
         BatchFailed { batch: batch(), revision: 1, attempts: 3, reason: None }.into(),
         BatchCancelled { batch: batch(), window, part: 1, revision: 2, out: 2, files: 2 }.into(),
+        BatchRetried { batch: batch(), revision: 1, by }.into(),
     ]
 }
 
@@ -337,6 +341,7 @@ pub fn records() -> Vec<(&'static str, Vec<u8>)> {
     all.extend(derived().iter().map(|body| record(body, body.subject(), Some(cause))));
     all.extend(deliveries().iter().map(|body| record(body, None, None)));
     all.extend(directory().iter().map(|body| record(body, None, None)));
+    all.extend(audit().iter().map(|body| record(body, None, None)));
     all
 }
 
