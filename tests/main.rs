@@ -13,6 +13,7 @@ mod chaos;
 mod cli;
 mod demo;
 mod full_disk;
+mod inspections;
 mod keeping;
 mod notices;
 mod random;

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::fold::{SEMANTICS, State};
 
 /// Raised when the form of [`State`] changes: older snapshots are ignored then.
-const FORM: u32 = 4;
+const FORM: u32 = 5;
 
 /// Where the fold and its output stood: written before the state.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]

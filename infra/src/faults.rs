@@ -21,6 +21,8 @@ pub const CRASH_POINTS: &[&str] = &[
     "ingest.before-append",
     "ingest.after-append",
     "ingest.before-answer",
+    "ingest.inspection-begun",
+    "ingest.inspection-verdict",
     "batcher.before-append",
     "batcher.after-append",
     "batcher.torn-append",

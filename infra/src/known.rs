@@ -63,6 +63,16 @@ pub trait Known: Debug + Send + Sync {
     /// The upload of this id, if it was ever placed.
     async fn upload(&self, pool: &PoolName, upload: UploadId) -> Result<Option<KnownUpload>>;
 
+    /// Files of the pool that wait for a verdict, as of this offset of `.batches` or later, each
+    /// with what it is inspected for; at most so many. `None` when the tables do not get there in
+    /// time.
+    async fn inspecting(
+        &self,
+        pool: &PoolName,
+        batches: Offset,
+        files_max: usize,
+    ) -> Result<Option<Vec<FileRef>>>;
+
     /// What the pool and one of its members hold: what was sent, less what was erased.
     async fn held(&self, pool: &PoolName, member: AccountId) -> Result<Sent>;
 

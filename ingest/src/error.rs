@@ -184,7 +184,9 @@ fn quota(exceeded: Exceeded) -> Code {
 fn asked(refusal: Refusal) -> Code {
     match refusal {
         Refusal::PoolNameTaken => Code::PoolNameTaken,
-        Refusal::NoPool | Refusal::NoMember | Refusal::NoToken => Code::NotFound,
+        Refusal::NoPool | Refusal::NoMember | Refusal::NoToken | Refusal::NotUnderInspection => {
+            Code::NotFound
+        }
         Refusal::TokenUsedUp => Code::TokenUsedUp,
         Refusal::TokenExpired => Code::TokenExpired,
         Refusal::LastOwner => Code::LastOwner,
@@ -197,12 +199,14 @@ fn asked(refusal: Refusal) -> Code {
         Refusal::PolicyStale => Code::PolicyStale,
         Refusal::PoliciesFull => Code::PoliciesFull,
         Refusal::NotHeld => Code::NotHeld,
-        Refusal::NotFailed => Code::NotFailed,
         Refusal::Suspended => Code::MemberSuspended,
         Refusal::NotAnOwner => Code::Forbidden,
         Refusal::TokenRevoked => Code::TokenRevoked,
         Refusal::PoolPaused => Code::PoolPaused,
         Refusal::PoolArchived => Code::PoolArchived,
+        Refusal::NotFailed => Code::NotFailed,
+        Refusal::RetriesUsedUp => Code::RetriesUsedUp,
+        Refusal::InspectionsFull => Code::TooBusy,
     }
 }
 

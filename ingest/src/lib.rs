@@ -11,6 +11,7 @@
 mod ask;
 mod error;
 mod http;
+mod inspect;
 mod metrics;
 mod pool;
 mod quota;
@@ -24,6 +25,7 @@ mod tests;
 
 pub use error::Error;
 pub use http::routes;
+pub use inspect::inspect;
 pub use metrics::IngestMetrics;
 pub use quota::{Exceeded, prepare};
 pub use state::{Parts, SignUps, State};

@@ -17,6 +17,12 @@ pub struct IngestMetrics {
     pub removed: Counter,
     /// Objects that could not be removed, or may not be: the sweeper looks after them.
     pub left: Counter,
+    /// Inspections that a file passed.
+    pub accepted: Counter,
+    /// Inspections that a file failed.
+    pub rejected: Counter,
+    /// Inspections that could not be done.
+    pub attempts_failed: Counter,
     /// Claims that wait for a batch.
     pub parked: Gauge,
     /// Claims appended.
@@ -38,6 +44,12 @@ impl IngestMetrics {
         metrics.add("ingest_removed_objects", removed, all.removed.clone());
         let left = "Objects left to the sweeper";
         metrics.add("ingest_left_objects", left, all.left.clone());
+        let passed = "Inspections that a file passed";
+        metrics.add("ingest_inspections_passed", passed, all.accepted.clone());
+        let rejected = "Inspections that a file failed";
+        metrics.add("ingest_inspections_rejected", rejected, all.rejected.clone());
+        let broken = "Inspections that could not be done";
+        metrics.add("ingest_inspections_broken", broken, all.attempts_failed.clone());
         metrics.add("ingest_parked_claims", "Claims that wait for a batch", all.parked.clone());
         metrics.add("ingest_claims", "Claims appended", all.claims.clone());
         let known = "Renewals answered without an event";

@@ -116,12 +116,18 @@ impl Reservations {
 pub(crate) struct Reserved {
     held: Option<(Arc<Reservations>, PoolName, UploadId)>,
     landed: Option<Offset>,
+    bytes: u64,
 }
 
 impl Reserved {
     /// Nothing, where there is no quota.
     pub(crate) fn none() -> Self {
-        Self { held: None, landed: None }
+        Self { held: None, landed: None, bytes: u64::MAX }
+    }
+
+    /// The bytes it has room for.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// What was reserved is in the log.
@@ -135,6 +141,29 @@ impl Drop for Reserved {
         if let Some((reservations, pool, reservation)) = self.held.take() {
             reservations.end(&pool, reservation, self.landed);
         }
+    }
+}
+
+/// Ended reservations while they are given back. Dropped, whenever that is, those that are left
+/// wait on.
+struct Returning<'a> {
+    reservations: &'a Reservations,
+    pool: &'a PoolName,
+    left: Vec<Ended>,
+}
+
+impl Drop for Returning<'_> {
+    fn drop(&mut self) {
+        if !self.left.is_empty() {
+            self.reservations.ended().entry(self.pool.clone()).or_default().append(&mut self.left);
+        }
+    }
+}
+
+/// Holds a body to what there is room for.
+pub(crate) fn narrow(bounds: &mut Bounds, left_bytes: u64) {
+    if left_bytes < bounds.bytes_max {
+        (bounds.bytes_max, bounds.over) = (left_bytes, Code::PoolQuotaExceeded);
     }
 }
 
@@ -160,9 +189,10 @@ impl State {
             bytes: wanted.pool.bytes,
             expires_at: now.plus(self.limits.reservation_ms),
         };
-        self.kept.put(Cells::of(row)).await.map_err(Error::Tables)?;
+        // Before it is kept: a request that ends meanwhile gives it back as well.
         let held = Some((Arc::clone(&self.reservations), pool.clone(), reservation));
-        let reserved = Reserved { held, landed: None };
+        let reserved = Reserved { held, landed: None, bytes: wanted.pool.bytes };
+        self.kept.put(Cells::of(row)).await.map_err(Error::Tables)?;
         // First what is on its way, then what has come: nothing is in neither.
         let reserved_now = self.reserved(sender, now).await?;
         let used = self.used(sender).await?;
@@ -187,9 +217,7 @@ impl State {
             bytes
         } else {
             let left_bytes = self.left_bytes(sender, bounds.bytes_max).await?;
-            if left_bytes < bounds.bytes_max {
-                (bounds.bytes_max, bounds.over) = (left_bytes, Code::PoolQuotaExceeded);
-            }
+            narrow(bounds, left_bytes);
             left_bytes
         };
         self.reserve(sender, Amount { files: 1, bytes }).await
@@ -249,23 +277,21 @@ impl State {
 
     /// Ends reservations of uploads that have failed, or that the tables count by now.
     pub(crate) async fn give_back(&self, pool: &PoolName) -> Result<(), Error> {
-        let ended = self.reservations.ended().remove(pool).unwrap_or_default();
-        let mut waiting = Vec::new();
-        let mut outcome = Ok(());
-        for (reservation, landed) in ended {
+        let left = self.reservations.ended().remove(pool).unwrap_or_default();
+        let mut returning = Returning { reservations: &self.reservations, pool, left };
+        let (mut at, mut outcome) = (0, Ok(()));
+        while let Some((reservation, landed)) = returning.left.get(at).copied() {
             let counts = match landed {
                 Some(offset) => self.known.has(pool, offset).await,
                 None => true,
             };
             if !counts {
-                waiting.push((reservation, landed));
+                at += 1;
             } else if let Err(error) = self.forget(pool, reservation).await {
-                waiting.push((reservation, landed));
-                outcome = Err(error);
+                (at, outcome) = (at + 1, Err(error));
+            } else {
+                returning.left.swap_remove(at);
             }
-        }
-        if !waiting.is_empty() {
-            self.reservations.ended().entry(pool.clone()).or_default().extend(waiting);
         }
         outcome
     }

@@ -21,9 +21,9 @@ use crate::holding;
 use crate::parts::Parts;
 use crate::progress::Progress;
 use crate::project::{
-    ClaimableRow, DeliveryRow, HOUR_MS, HistoryRow, MemberRolesRow, MemberRow, PartClosedRow,
-    PartFilesRow, PartRow, PoolFileRow, ResultRow, file_of, role_set, shard_of_member,
-    state_number, week_of,
+    ClaimableRow, DeliveryRow, HOUR_MS, HistoryRow, InspectingRow, MemberRolesRow, MemberRow,
+    PartClosedRow, PartFilesRow, PartRow, PoolFileRow, ResultRow, file_of, role_set,
+    shard_of_member, state_number, week_of,
 };
 use crate::read::upload_of;
 use crate::tables::Tables;
@@ -34,6 +34,8 @@ const CLAIMABLE_WAIT: Duration = Duration::from_millis(500);
 const PUBLISHED_WAIT: Duration = Duration::from_millis(500);
 /// How long the tables are waited for before a range is listed.
 const RANGE_WAIT: Duration = Duration::from_secs(2);
+/// How long they are waited for to tell of files that wait for a verdict.
+const INSPECTING_WAIT: Duration = Duration::from_secs(2);
 /// Rows of a range that are read in one go.
 const RANGE_PAGE: usize = 2_000;
 
@@ -69,6 +71,26 @@ impl Known for KnownTables {
     async fn upload(&self, pool: &PoolName, upload: UploadId) -> Result<Option<KnownUpload>> {
         let row = upload_of(&self.tables, pool, upload).await?;
         Ok(row.map(|row| KnownUpload { offset: row.event, file: row.into() }))
+    }
+
+    async fn inspecting(
+        &self,
+        pool: &PoolName,
+        batches: Offset,
+        files_max: usize,
+    ) -> Result<Option<Vec<FileRef>>> {
+        if !self.progress.wait_batches(pool, batches, INSPECTING_WAIT).await {
+            return Ok(None);
+        }
+        let key = [pool.clone().cell()];
+        let (rows, _) = self.tables.some::<InspectingRow>(key, None, files_max).await?;
+        let mut files = Vec::with_capacity(rows.len());
+        for row in rows {
+            if let Some(history) = upload_of(&self.tables, pool, row.upload).await? {
+                files.push(FileRef { inspections: row.names(), ..history.into() });
+            }
+        }
+        Ok(Some(files))
     }
 
     async fn held(&self, pool: &PoolName, member: AccountId) -> Result<Sent> {

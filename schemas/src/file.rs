@@ -9,7 +9,7 @@ use uuid::fmt::Hyphenated;
 
 use crate::digest::Digest;
 use crate::id::{AccountId, UploadId};
-use crate::name::{FileName, MediaType, ObjectKey};
+use crate::name::{FileName, InspectionName, MediaType, ObjectKey};
 use crate::time::{EffectiveAt, ObservedAt, ReceivedAt, SentAt};
 
 /// Most bytes of references in one record: an update's, or one page of a manifest.
@@ -62,6 +62,9 @@ pub struct FileRef {
     /// Whether its time is so far ahead of ours that an admin must decide.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub quarantined: bool,
+    /// What it is inspected for before it may be grouped; nothing once it was.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inspections: Vec<InspectionName>,
 }
 
 impl FileRef {
@@ -70,6 +73,7 @@ impl FileRef {
         // Fixed fields and punctuation, then each text twice: quotes may be escaped.
         640 + 2 * (self.name.as_str().len() + self.media_type.as_str().len())
             + self.object.as_str().len()
+            + self.inspections.iter().map(|name| name.as_str().len() + 3).sum::<usize>()
     }
 
     /// The order of files within a page of a manifest.
@@ -128,6 +132,7 @@ pub(crate) mod tests {
             time_source: TimeSource::Client,
             clamped: false,
             quarantined: false,
+            inspections: Vec::new(),
         }
     }
 
@@ -138,6 +143,7 @@ pub(crate) mod tests {
         file.name = "\"".repeat(255).parse().unwrap();
         file.clamped = true;
         file.quarantined = true;
+        file.inspections = vec!["a".repeat(40).parse().unwrap(); 8];
         assert!(serde_json::to_string(&file).unwrap().len() <= file.json_bytes_max());
     }
 

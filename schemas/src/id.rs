@@ -79,6 +79,8 @@ ids! {
     ClaimId;
     /// One request for a batch of a range of time; a repeat of the same request gives the same.
     RequestId;
+    /// One run of a file's inspections.
+    RunId;
     /// A join token, named by a digest of its secret: the secret itself is never written down.
     TokenId;
     /// One webhook: a target that a pool's notices are sent to.

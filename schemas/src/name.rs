@@ -53,6 +53,8 @@ names! {
     FileName("file-name", "reading-0930.csv") if file_name;
     /// A media type without parameters (RFC 6838), in lower case.
     MediaType("media-type", "image/jpeg") if media_type;
+    /// What a pool calls one of its inspections: `[a-z0-9-]{1,40}`.
+    InspectionName("inspection-name", "readings") if inspection_name;
     /// What a client calls one request, so that a retry is known as one: 1–128 visible ASCII
     /// characters. A UUIDv7 is the best choice: its age can be told.
     IdempotencyKey("idempotency-key", "0199f3a2-5c1e-7d53-b0a4-3d2f0c7f9a11") if visible_ascii;
@@ -66,6 +68,15 @@ fn pool_name(text: &str) -> Result<(), BadName> {
         Ok(())
     } else {
         Err(BadName("a pool name has 3 to 48 characters of a-z, 0-9 and -"))
+    }
+}
+
+fn inspection_name(text: &str) -> Result<(), BadName> {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if (1..=40).contains(&text.len()) && text.bytes().all(allowed) {
+        Ok(())
+    } else {
+        Err(BadName("an inspection's name has 1 to 40 characters of a-z, 0-9 and -"))
     }
 }
 

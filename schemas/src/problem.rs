@@ -108,12 +108,14 @@ codes! {
         "Wait until workers have done some of them.";
     PoliciesFull "policies-full" 409 "too many versions of the policy still have windows that take files",
         "Wait until windows of the oldest versions are older than `late_allowed_ms`.";
+    NotFailed "not-failed" 409 "nothing of it has failed, or too long ago",
+        "A batch is retried once it was given up, an upload once it could not be inspected; the state of each says what it is.";
+    RetriesUsedUp "retries-used-up" 409 "its sender has had the upload retried as often as it may",
+        "An admin of the pool can have it retried.";
     NotHeld "not-held" 409 "no such upload is held",
         "It was released or discarded before, or was never held.";
     BytesMissing "bytes-missing" 409 "the store has no bytes of this file any more",
         "Discard it, and have its client send it again under another key.";
-    NotFailed "not-failed" 409 "no such batch was given up",
-        "It can be claimed, is worked on, has its result, is cancelled, or its window is past.";
     PoolPaused "pool-paused" 409 "the pool is paused: no window closes",
         "Resume it first.";
     LastOwner "last-owner" 409 "the last owner of a pool cannot leave it",

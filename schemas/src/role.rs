@@ -156,6 +156,8 @@ pub enum Act {
     RequestBatch,
     /// Release or discard held files.
     DecideHeld,
+    /// Have an upload that failed inspected again.
+    RetryUpload,
     /// Send files.
     Upload,
     /// See an upload's status.
@@ -233,6 +235,7 @@ pub const RULES: &[Rule] = &[
     rule(Act::CloseWindow, RoleSet::of(&[OWNER, ADMIN, PROCESSOR]), NONE, false),
     rule(Act::RequestBatch, RoleSet::of(&[OWNER, ADMIN, PROCESSOR]), NONE, false),
     rule(Act::DecideHeld, RoleSet::of(&[OWNER, ADMIN]), NONE, false),
+    rule(Act::RetryUpload, RoleSet::of(&[OWNER, ADMIN]), RoleSet::of(&[CONTRIBUTOR]), false),
     rule(Act::Upload, RoleSet::of(&[CONTRIBUTOR]), NONE, false),
     rule(Act::ReadUpload, RoleSet::of(&[OWNER, ADMIN, PROCESSOR, ANALYST]), ALL, true),
     rule(Act::FetchUpload, RoleSet::of(&[OWNER, ADMIN]), ALL, true),

@@ -144,6 +144,7 @@ routes! {
     READ_UPLOAD = Read Get "/v1/pools/{pool}/uploads/{upload}" ReadUpload "Where an upload is now.";
     RELEASE_UPLOAD = Write Post "/v1/pools/{pool}/uploads/{upload}/release" DecideHeld "Has a held file grouped, by its own time or another.";
     DISCARD_UPLOAD = Write Post "/v1/pools/{pool}/uploads/{upload}/discard" DecideHeld "Has a held file never be grouped.";
+    RETRY_UPLOAD = Write Post "/v1/pools/{pool}/uploads/{upload}/retry" RetryUpload "Has an upload whose inspections could not be done inspected again; its sender may three times.";
     FETCH_UPLOAD = Read Get "/v1/pools/{pool}/uploads/{upload}/content" FetchUpload "An upload's bytes.";
     READ_HISTORY = Read Get "/v1/pools/{pool}/clients/{client}/history" ReadHistory "A client's uploads, newest first.";
     CLIENT_HISTORY = Read Get "/client/history/{client}" SignedIn "A client's uploads in all pools the caller may see, newest first.";

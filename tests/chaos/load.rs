@@ -66,8 +66,31 @@ fn file(person: &Person, random: &mut Random) -> Source {
     source
 }
 
+/// What a file is called that is rejected.
+pub(super) const BAD: &str = "bad.csv";
+
+/// A file that is inspected: now and then one that is rejected.
+fn inspected(person: &Person, random: &mut Random) -> (&'static str, Source) {
+    let mut numbers = String::new();
+    for _ in 0..random.within(10..500) {
+        numbers.push_str(&random.within(0..1_000_000).to_string());
+        numbers.push('\n');
+    }
+    let (name, end) = if random.percent(30) { (BAD, "none") } else { ("good.csv", "7") };
+    let source = Source::bytes(format!("n\n{numbers}{end}\n").into_bytes());
+    person.notes.note(|history| _ = history.attempted.insert(source.sha256()));
+    (name, source)
+}
+
 async fn send_one(person: &Person, random: &mut Random) {
-    let mut upload = Upload::new("f.bin".parse().unwrap(), file(person, random));
+    let mut upload = if random.percent(25) {
+        let (name, source) = inspected(person, random);
+        let mut upload = Upload::new(name.parse().unwrap(), source);
+        upload.media_type = "text/csv".parse().unwrap();
+        upload
+    } else {
+        Upload::new("f.bin".parse().unwrap(), file(person, random))
+    };
     upload.observed_at = Some(moment(random));
     let repeats = if random.percent(15) { 2 } else { 1 };
     for _ in 0..repeats {

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use client::{Client, Patience};
-use schemas::api::{CreatePool, WindowState};
+use schemas::api::{CreatePool, UploadState, UploadView, WindowState};
 use schemas::id::AccountId;
 use schemas::name::PoolName;
-use schemas::policy::{OnJoin, PolicyAsk, WindowsAsk};
+use schemas::policy::{CellKind, Column, InspectionAsk, OnJoin, PolicyAsk, WindowsAsk};
 use schemas::role::{Role, RoleSet};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -67,7 +67,21 @@ fn policy() -> PolicyAsk {
         attempts_max: Some(100),
         part_files_max: Some(200),
         on_join: Some(OnJoin::All),
+        inspections: Some(vec![numbers()]),
         ..PolicyAsk::default()
+    }
+}
+
+/// Files of numbers are inspected.
+fn numbers() -> InspectionAsk {
+    InspectionAsk::Csv {
+        name: None,
+        media_types: None,
+        delimiter: None,
+        columns: vec![Column { name: "n".into(), kind: CellKind::Integer, required: true }],
+        others: None,
+        rows_max: None,
+        row_bytes_max: None,
     }
 }
 
@@ -238,7 +252,9 @@ impl World {
         }
         for member in &self.members {
             let history = member.client.history(&self.pool, member.account, &page).await?.items;
-            if history.iter().any(|u| u.state == schemas::api::UploadState::Accepted) {
+            let moves =
+                |u: &UploadView| matches!(u.state, UploadState::Accepted | UploadState::Inspecting);
+            if history.iter().any(moves) {
                 return Ok(false);
             }
         }

@@ -32,6 +32,7 @@ const ELSEWHERE: &[(Code, &str)] = &[
     (Code::RangesFull, "batcher/src/fold/tests/range.rs: takes a thousand that are worked on"),
     (Code::RangeUnknown, "batcher/src/fold/tests/range.rs: takes pages that ingest never says"),
     (Code::PoliciesFull, "batcher/src/fold/tests/versions.rs: takes fifty changes"),
+    (Code::RetriesUsedUp, "batcher/src/fold/tests/inspections.rs: takes runs that break"),
     (Code::QuotaReserved, "ingest/src/tests/quota.rs: takes one on its way"),
     (Code::BytesMissing, "ingest/src/tests/held.rs: takes a store that lost an object"),
     (Code::ContentErased, "tests/keeping.rs: takes time"),

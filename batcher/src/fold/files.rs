@@ -14,6 +14,7 @@ use schemas::role::Role;
 use schemas::time::{LogTime, StoredAt, Window};
 
 use super::emit::Emit;
+use super::inspecting::Judged;
 use super::seen::Known;
 use super::{Pool, State};
 
@@ -82,6 +83,11 @@ impl State {
             let file = Arc::new(file);
             let held = self.hold(pool, &file, &window, stored_at);
             let placed = match held {
+                // Whatever else is to become of it; of an archived pool nobody gets anything.
+                _ if self.is_inspected(pool, &file) => {
+                    let judged = self.judge(pool, &window, held);
+                    self.inspect(&file, window, judged)
+                }
                 Some(reason) => {
                     self.held.remember(&file, self.clock);
                     Placement::Held { reason, window }
@@ -99,6 +105,21 @@ impl State {
         }
         if let Some((newest, client)) = newest {
             self.watermark.report(client, newest, self.clock);
+        }
+    }
+
+    fn is_inspected(&self, pool: &Pool, file: &FileRef) -> bool {
+        !file.inspections.is_empty()
+            && pool.life != PoolState::Archived
+            && !self.inspecting.is_full()
+    }
+
+    /// What holds for a file under inspection until its verdict.
+    fn judge(&self, pool: &Pool, window: &Window, held: Option<HeldReason>) -> Judged {
+        match held {
+            Some(reason) => Judged::Held(reason),
+            None if self.is_late(pool, window) => Judged::Late,
+            None => Judged::InTime,
         }
     }
 
@@ -126,6 +147,8 @@ impl State {
             Some(HeldReason::TooLate)
         } else if holds && self.is_late(pool, window) {
             Some(HeldReason::Late)
+        } else if !file.inspections.is_empty() && self.inspecting.is_full() {
+            Some(HeldReason::NotInspected)
         } else {
             None
         }

@@ -133,7 +133,9 @@ impl State {
     /// The groups for which no file may come in time any more get their windows.
     pub(super) fn name_ended(&mut self, pool: &Pool, emit: &mut Emit<'_>) {
         loop {
-            let ended = |(_, window): &(EffectiveAt, Window)| self.has_ended(pool, window);
+            let ended = |(_, window): &(EffectiveAt, Window)| {
+                self.has_ended(pool, window) && !self.is_awaited(pool, window)
+            };
             let Some((first, window)) = self.oldest_groups(pool).find(ended) else { return };
             debug_assert!(window.contains(first), "a group lies in its window");
             self.name_group(pool, first, emit);
@@ -200,7 +202,11 @@ impl State {
             let bound = pool.bound(&window);
             let rules = &pool.rules(&window).watermark;
             let clients = self.watermark.clients_reached(bound, rules);
-            if clients { LogTime::from_millis(bound.millis()) } else { pool.longest(&window) }
+            if clients && !self.is_awaited(pool, &window) {
+                LogTime::from_millis(bound.millis())
+            } else {
+                pool.longest(&window)
+            }
         });
         let due = due.min();
         if due == self.group_due {

@@ -34,9 +34,13 @@ impl Pool {
 }
 
 impl State {
-    /// The first window whose bound the watermark has reached, and that is not held back.
+    /// The first window whose bound the watermark has reached, and that neither waits for files under
+    /// inspection nor is held back.
     pub(super) fn first_ended(&self, pool: &Pool) -> Option<Window> {
-        let ended = self.open.iter().filter(|(window, _)| self.has_ended(pool, window));
+        let ended = self
+            .open
+            .iter()
+            .filter(|(window, _)| self.has_ended(pool, window) && !self.is_awaited(pool, window));
         let (mut held_back, mut oldest) = (0, None);
         for (window, part) in ended {
             let waits = pool.is_below_minimum(window, part).is_some()

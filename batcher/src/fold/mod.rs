@@ -8,6 +8,7 @@ mod files;
 mod gather;
 mod groups;
 mod held;
+mod inspecting;
 mod keeping;
 mod life;
 mod members;
@@ -38,6 +39,7 @@ use serde::{Deserialize, Serialize};
 use emit::Emit;
 use groups::Groups;
 use held::Held;
+use inspecting::Inspecting;
 use keeping::Keeping;
 use members::{Member, Token};
 use range::Range;
@@ -94,6 +96,8 @@ pub struct State {
     seen: Seen,
     /// Files held for an admin.
     held: Held,
+    /// Files under inspection, and what failed.
+    inspecting: Inspecting,
     /// What it holds, and what it has kept for long enough.
     keeping: Keeping,
     watermark: Watermark,
@@ -212,6 +216,11 @@ impl State {
             Event::PoolArchiveRequested(ask) => self.archive(&ask, emit),
             Event::UploadReceived(received) => self.receive(received, emit),
             Event::UpdateReceived(update) => self.receive_update(update, emit),
+            Event::UploadInspectionStarted(start) => self.start_inspection(&start, emit),
+            Event::UploadAccepted(verdict) => self.accept(&verdict, emit),
+            Event::UploadRejected(verdict) => self.reject(verdict, emit),
+            Event::UploadAttemptFailed(failure) => self.fail_attempt(failure, emit),
+            Event::UploadRetryRequested(ask) => self.retry_upload(&ask, emit),
             Event::UploadReleaseRequested(ask) => self.release(ask, emit),
             Event::UploadDiscardRequested(ask) => self.discard(&ask, emit),
             Event::WindowCloseAsked(ask) => self.close_asked(&ask, emit),

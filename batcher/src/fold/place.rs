@@ -19,7 +19,7 @@ impl State {
         !self.open.contains_key(window)
             && self.groups.of(window).is_none()
             && (self.past.contains_key(window)
-                || self.has_ended(pool, window)
+                || (self.has_ended(pool, window) && !self.is_awaited(pool, window))
                 || pool.is_before_rules(window))
     }
 
@@ -50,7 +50,7 @@ impl State {
     }
 
     /// Puts a file, grouped by `at`, into a window that takes files, or among those that gather.
-    fn put(
+    pub(super) fn put(
         &mut self,
         pool: &Pool,
         window: Window,

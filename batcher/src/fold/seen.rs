@@ -41,6 +41,11 @@ impl Seen {
         }
     }
 
+    /// Whether it was seen.
+    pub(super) fn has(&self, upload: UploadId) -> bool {
+        self.by_id.contains_key(&upload)
+    }
+
     /// Remembers it, and forgets what is over a day old. False when it was remembered already.
     pub(super) fn remember(&mut self, upload: UploadId, sha256: &Digest, clock: LogTime) -> bool {
         while let Some((at, old)) = self.by_age.front().copied()

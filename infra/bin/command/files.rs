@@ -49,6 +49,12 @@ enum Status {
     Discarded,
     /// In a batch that was cancelled
     Cancelled,
+    /// Under inspection
+    Inspecting,
+    /// Failed its inspection
+    Rejected,
+    /// Could not be inspected
+    Failed,
 }
 
 impl From<Status> for UploadState {
@@ -60,6 +66,9 @@ impl From<Status> for UploadState {
             Status::Quarantined => Self::Quarantined,
             Status::Discarded => Self::Discarded,
             Status::Cancelled => Self::Cancelled,
+            Status::Inspecting => Self::Inspecting,
+            Status::Rejected => Self::Rejected,
+            Status::Failed => Self::Failed,
         }
     }
 }

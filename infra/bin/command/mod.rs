@@ -18,6 +18,7 @@ mod prove;
 mod push;
 mod receipt;
 mod result;
+mod retry;
 mod service;
 mod signup;
 mod sweep;
@@ -43,6 +44,7 @@ pub(crate) enum ClientCommand {
     Prove(prove::ProveArgs),
     Listen(listen::ListenArgs),
     Work(work::WorkArgs),
+    Retry(retry::RetryArgs),
     History(history::HistoryArgs),
     Batches(batches::BatchesArgs),
     Batch(batch::BatchArgs),
@@ -86,6 +88,7 @@ impl ClientCommand {
             Self::Receipt(args) => receipt::run(args, session).await,
             Self::Listen(args) => listen::run(args, session).await,
             Self::Work(args) => work::run(args, session).await,
+            Self::Retry(args) => retry::run(args, session).await,
             Self::History(args) => history::run(args, session).await,
             Self::Batch(args) => batch::run(args, session).await,
             Self::Batches(args) => batches::run(args, session).await,

@@ -180,6 +180,11 @@ impl Ground {
             upload_key: keys::upload_key(&args.data.join("keys/upload.key"))?,
             metrics: ingest::IngestMetrics::new(&self.metrics),
         });
+        let (inspecting, read) = (ingest.clone(), Arc::clone(&self.doors.read));
+        let token = tasks.token();
+        tasks.restart("inspector", move || {
+            ingest::inspect(inspecting.clone(), Arc::clone(&read), token.clone())
+        });
         Ok(ingest::routes(ingest).join(projector::routes(reading)))
     }
 

@@ -82,6 +82,11 @@ impl Client {
         self.pool_call(route::DISCARD_UPLOAD, pool, &[&upload]).done().await
     }
 
+    /// Has an upload whose inspections could not be done inspected again.
+    pub async fn retry_upload(&self, pool: &PoolName, upload: UploadId) -> Result<()> {
+        self.pool_call(route::RETRY_UPLOAD, pool, &[&upload]).done().await
+    }
+
     /// Has windows close no more until the pool is resumed.
     pub async fn pause(&self, pool: &PoolName) -> Result<()> {
         self.pool_call(route::PAUSE_POOL, pool, &[]).done().await

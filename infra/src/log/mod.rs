@@ -182,6 +182,8 @@ pub enum Group {
     Batchers,
     /// Those that project.
     Projectors,
+    /// Those that inspect files.
+    Inspectors,
 }
 
 /// A change of what this process owns.

@@ -5,7 +5,6 @@ use axum::body::Body;
 use axum::extract;
 use axum::response::Response;
 use http::HeaderMap;
-use http::header::CONTENT_TYPE;
 use infra::http::{Query, Refused};
 use infra::identity::Caller;
 use schemas::api::EarlierQuery;
@@ -14,7 +13,7 @@ use schemas::problem::Code;
 use schemas::role::Role;
 use schemas::route;
 
-use super::headers::{declared, idempotency_key};
+use super::headers::{declared, form_type, idempotency_key};
 use super::reply::invalid;
 use super::uploads::received;
 use crate::state::State;
@@ -64,10 +63,4 @@ async fn the_only_pool(state: &State, caller: &Caller) -> Result<PoolName, Refus
     }
     let none = || Refused::from(Code::NotFound).detail("you contribute to no pool");
     first.ok_or_else(none)
-}
-
-fn form_type(headers: &HeaderMap) -> Option<String> {
-    let value = headers.get(CONTENT_TYPE)?.to_str().ok()?;
-    let essence = value.split(';').next().unwrap_or_default().trim();
-    essence.eq_ignore_ascii_case("multipart/form-data").then(|| value.to_owned())
 }

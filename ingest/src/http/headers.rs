@@ -31,6 +31,13 @@ pub(super) fn declared(headers: &HeaderMap, name: &str) -> Result<Declared, Refu
     Ok(Declared { name, media_type, size_bytes: Some(size_bytes), sha256 })
 }
 
+/// The Content-Type of a form (RFC 7578), if that is what the body is.
+pub(super) fn form_type(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(CONTENT_TYPE)?.to_str().ok()?;
+    let essence = value.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("multipart/form-data").then(|| value.to_owned())
+}
+
 /// The key of a request, plain or as a quoted string.
 pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Refused> {
     let mut values = headers.get_all(IDEMPOTENCY_HEADER).iter();

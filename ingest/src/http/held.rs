@@ -1,11 +1,13 @@
-//! Held files: released or discarded by an admin.
+//! Held files, released or discarded by an admin; uploads that failed, retried.
 
 use axum::extract;
 use axum::response::Response;
 use infra::http::{Json, Path, Refused};
 use infra::identity::Caller;
 use schemas::api::ReleaseUpload;
-use schemas::event::{Event, UploadDiscardRequested, UploadReleaseRequested};
+use schemas::event::{
+    Event, RetryRight, UploadDiscardRequested, UploadReleaseRequested, UploadRetryRequested,
+};
 use schemas::id::UploadId;
 use schemas::name::PoolName;
 use schemas::problem::Code;
@@ -44,6 +46,22 @@ pub(super) async fn discard(
     let allowed = state.access.allow(&caller, &route::DISCARD_UPLOAD, &pool).await?;
     let topics = Topics::of(&allowed.pool)?;
     let ask = UploadDiscardRequested { by: caller.account, upload };
+    decide(&state, &topics, &pool, upload, ask.into()).await
+}
+
+pub(super) async fn retry(
+    extract::State(state): extract::State<State>,
+    caller: Caller,
+    Path((pool, upload)): Path<(PoolName, UploadId)>,
+) -> Result<Response, Refused> {
+    let allowed = state.access.allow(&caller, &route::RETRY_UPLOAD, &pool).await?;
+    let topics = Topics::of(&allowed.pool)?;
+    let known = state.known.upload(&pool, upload).await.map_err(Error::Tables)?;
+    if !known.is_some_and(|known| allowed.covers(known.file.client)) {
+        return Err(Error::NotFound.into());
+    }
+    let right = if allowed.own_only { RetryRight::Sender } else { RetryRight::Admin };
+    let ask = UploadRetryRequested { by: caller.account, upload, right };
     decide(&state, &topics, &pool, upload, ask.into()).await
 }
 

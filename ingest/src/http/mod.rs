@@ -58,6 +58,7 @@ pub fn routes(state: State) -> Routes {
         .mount(route::UPDATE, uploads::update)
         .mount(route::RELEASE_UPLOAD, held::release)
         .mount(route::DISCARD_UPLOAD, held::discard)
+        .mount(route::RETRY_UPLOAD, held::retry)
         .mount(route::FILE_UPLOAD, earlier::upload)
         .mount(route::API_UPLOAD, earlier::upload)
         .mount(route::REQUEST_BATCH, ranges::request)

@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::extract;
 use axum::response::{IntoResponse, Response};
-use http::header::{CONTENT_TYPE, LOCATION};
+use http::header::LOCATION;
 use http::{HeaderMap, StatusCode};
 use infra::faults::crash_point;
 use infra::http::{Json, Path, Query, Refused, digest};
@@ -13,7 +13,7 @@ use schemas::name::PoolName;
 use schemas::problem::Code;
 use schemas::route;
 
-use super::headers::{declared, idempotency_key};
+use super::headers::{declared, form_type, idempotency_key};
 use super::reply::position;
 use crate::error::Error;
 use crate::state::State;
@@ -69,7 +69,7 @@ pub(super) async fn update(
 ) -> Result<Response, Refused> {
     let allowed = state.access.allow(&caller, &route::UPDATE, &pool).await?;
     let key = Key::given_or_made(idempotency_key(&headers)?, state.clock.now());
-    let (content_type, size_bytes) = form_type(&state, &headers)?;
+    let (content_type, size_bytes) = form_of_update(&state, &headers)?;
     let ask = Update {
         sender: Sender::new(&allowed, caller.account, key)?,
         on_invalid: query.on_invalid,
@@ -91,18 +91,15 @@ pub(super) async fn update(
 }
 
 /// The Content-Type of a form, and its length, where it is declared: it is not too much then.
-fn form_type(state: &State, headers: &HeaderMap) -> Result<(String, Option<u64>), Refused> {
-    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let value = value.unwrap_or_default();
-    let essence = value.split(';').next().unwrap_or_default().trim();
-    if !essence.eq_ignore_ascii_case("multipart/form-data") {
+fn form_of_update(state: &State, headers: &HeaderMap) -> Result<(String, Option<u64>), Refused> {
+    let Some(content_type) = form_type(headers) else {
         let refused = Refused::from(Code::UnsupportedMediaType);
         return Err(refused.detail("multipart/form-data is expected"));
-    }
+    };
     let bytes_max = state.limits.update_bytes_max;
     let declared = infra::http::body::declared_bytes(headers)?;
     if declared.is_some_and(|declared| declared > bytes_max) {
         return Err(Error::UpdateTooLarge(format!("more than {bytes_max} bytes")).into());
     }
-    Ok((value.to_owned(), declared))
+    Ok((content_type, declared))
 }

@@ -5,6 +5,7 @@ use axum::extract;
 use axum::response::{IntoResponse, Response};
 use http::header::LOCATION;
 use http::{HeaderMap, StatusCode};
+use infra::directory::Fold;
 use infra::http::serve::Draining;
 use infra::http::{Json, Path, Query, Refused, digest};
 use infra::identity::Caller;
@@ -46,13 +47,26 @@ pub(super) async fn claim(
         return Err(invalid("/wait_ms", format!("at most {wait_ms_max}")));
     }
     let waiting = Waiting { claim, wait_ms };
-    Ok(match Box::pin(state.claim(&worker, waiting, draining.begun())).await? {
+    let ended = async {
+        tokio::select! {
+            () = draining.begun() => {}
+            () = signed_out(&state, &caller) => {}
+        }
+    };
+    Ok(match Box::pin(state.claim(&worker, waiting, ended)).await? {
         Some(lease) => {
             let place = format!("/v1/pools/{pool}/batches/{}", lease.batch);
             (StatusCode::CREATED, [(LOCATION, place)], Json(lease)).into_response()
         }
         None => StatusCode::NO_CONTENT.into_response(),
     })
+}
+
+/// Returns once the caller's token is good no longer: who waits on it has nothing to wait for.
+async fn signed_out(state: &State, caller: &Caller) {
+    let Caller { account, session, .. } = *caller;
+    let dead = |fold: &Fold| fold.is_revoked(session) || fold.is_disabled(account);
+    while state.directory().wait_for(dead, state.answer_max()).await.is_err() {}
 }
 
 pub(super) async fn renew(

@@ -197,6 +197,8 @@ pub(super) struct Rows {
     /// The redelivery that asks for every result.
     pub(super) again: Option<Offset>,
     pub(super) claimable: bool,
+    /// Files that wait for a verdict.
+    pub(super) inspecting: Vec<FileRef>,
     /// What the pool and whoever asks hold.
     pub(super) held: Sent,
     /// Whether they have what follows from every event.
@@ -239,6 +241,15 @@ impl Known for Tables {
             let file = rows.uploads.get(&upload).cloned()?;
             Some(KnownUpload { file, offset: rows.offsets.get(&upload).copied() })
         })
+    }
+
+    async fn inspecting(
+        &self,
+        _: &PoolName,
+        _: Offset,
+        files_max: usize,
+    ) -> views::Result<Option<Vec<FileRef>>> {
+        self.ask(|rows| Some(rows.inspecting.iter().take(files_max).cloned().collect()))
     }
 
     async fn held(&self, _: &PoolName, _: AccountId) -> views::Result<Sent> {

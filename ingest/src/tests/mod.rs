@@ -7,6 +7,7 @@ mod earlier;
 mod fold;
 mod forms;
 mod held;
+mod inspections;
 #[cfg(feature = "faults")]
 mod killed;
 mod members;

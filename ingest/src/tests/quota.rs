@@ -1,9 +1,13 @@
 //! Quotas: judged before the first byte, reserved while on the way, given back at every end.
 
-use infra::table::{Page, Scan};
+use async_trait::async_trait;
+use infra::kept::{self, Cells};
+use infra::table::{Cell, Page, Scan, Table};
 use schemas::event::Sent;
+use tokio::sync::Notify;
 
 use super::doors::Mood;
+use super::updates::Part;
 use super::uploads::{Scene, Sending};
 use super::*;
 use crate::quota::ReservationRow;
@@ -113,4 +117,106 @@ async fn where_there_is_no_quota_nothing_is_reserved() {
     let scene = Scene::plain().await;
     assert_eq!(scene.send(Sending::of("x")).await.status, StatusCode::CREATED);
     assert_eq!(scene.reservations().await.len(), 0);
+}
+
+/// What is kept, of which writing does not come back when told so.
+#[derive(Debug)]
+struct Hanging {
+    inner: Arc<dyn Kept>,
+    puts: AtomicBool,
+    deletes: AtomicBool,
+    hung: Notify,
+}
+
+impl Hanging {
+    async fn hang_if(&self, hangs: &AtomicBool) {
+        if hangs.load(Ordering::Relaxed) {
+            self.hung.notify_one();
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+#[async_trait]
+impl Kept for Hanging {
+    async fn create(&self, tables: &[&'static Table]) -> kept::Result<()> {
+        self.inner.create(tables).await
+    }
+
+    async fn insert_new(&self, row: Cells) -> kept::Result<bool> {
+        self.inner.insert_new(row).await
+    }
+
+    async fn put(&self, row: Cells) -> kept::Result<()> {
+        self.inner.put(row).await?;
+        self.hang_if(&self.puts).await;
+        Ok(())
+    }
+
+    async fn delete(&self, table: &'static Table, key: Vec<Cell>) -> kept::Result<()> {
+        self.hang_if(&self.deletes).await;
+        self.inner.delete(table, key).await
+    }
+
+    async fn page(&self, scan: Scan) -> kept::Result<Page> {
+        self.inner.page(scan).await
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_is_cancelled_gives_back_what_it_reserved() {
+    let mut scene = scene(json!({ "quota_files": 1 })).await;
+    scene.hold(0, 0);
+    let (puts, deletes) = (AtomicBool::new(false), AtomicBool::new(false));
+    let inner = Arc::clone(&scene.world.kept);
+    let kept = Arc::new(Hanging { inner, puts, deletes, hung: Notify::new() });
+    scene.world.kept = kept.clone();
+    scene.here = scene.world.instance().await;
+    for (hangs, wanted) in [(&kept.puts, "while it is kept"), (&kept.deletes, "while given back")] {
+        hangs.store(true, Ordering::Relaxed);
+        tokio::select! {
+            told = scene.send(Sending::of("x")) => panic!("{told:?}"),
+            () = kept.hung.notified() => {}
+        }
+        hangs.store(false, Ordering::Relaxed);
+        assert_eq!(scene.reservations().await.len(), 1, "{wanted}");
+    }
+    assert_eq!(scene.send(Sending::of("x")).await.status, StatusCode::CREATED);
+    assert_eq!(scene.reservations().await.len(), 1);
+}
+
+#[tokio::test]
+async fn what_an_update_brings_under_a_key_used_before_is_reserved_as_well() {
+    let scene = scene(json!({ "quota_files": 1 })).await;
+    let parts = |second| {
+        let contents = ["fine", second].map(Part::file);
+        let manifest = Part::manifest(&updates::manifest(&["a.txt", "b.txt"]));
+        [vec![manifest], contents.to_vec()].concat()
+    };
+    let sending = |second| updates::Sending::of(&parts(second)).skip().key("k");
+    // The second is empty: of the two only the first is taken, and fits once that is known.
+    scene.hold(0, 0);
+    assert_eq!(scene.update(sending("")).await.refused(), (403, "pool-quota-exceeded"));
+    let first = [Part::manifest(&updates::manifest(&["a.txt"])), Part::file("fine")];
+    let told = scene.update(updates::Sending::of(&first).skip().key("k")).await;
+    assert_eq!(told.status, StatusCode::CREATED, "{told:?}");
+    scene.hold(1, 4);
+    assert_eq!(scene.update(sending("more")).await.refused(), (403, "pool-quota-exceeded"));
+    let again = scene.update(updates::Sending::of(&first).skip().key("k")).await;
+    assert_eq!(again.status, StatusCode::OK, "{again:?}");
+}
+
+#[tokio::test]
+async fn an_update_of_unknown_length_brings_no_more_than_there_is_room_for() {
+    let scene = scene(json!({ "quota_bytes": 10 })).await;
+    scene.hold(0, 0);
+    let told = updates::send_three(&scene, "k").await;
+    assert_eq!(told.refused(), (403, "pool-quota-exceeded"), "eleven bytes");
+    assert_eq!(scene.objects().await, 0);
+    scene.hold(0, 0);
+    let parts = updates::three();
+    let two = [Part::manifest(&updates::manifest(&["a.txt", "b.txt"])), parts[1].clone()];
+    let two = [&two[..], &parts[2..3]].concat();
+    let told = scene.update(updates::Sending::of(&two)).await;
+    assert_eq!(told.status, StatusCode::CREATED, "{told:?}");
 }

@@ -256,3 +256,19 @@ async fn a_lease_is_renewed_at_first_and_then_at_a_third_of_it() {
     let pending = shop.scene.here.hurried(shop.fail(&batch, 1, "x")).await;
     assert_eq!(pending.status, StatusCode::ACCEPTED);
 }
+
+#[tokio::test]
+async fn a_claim_ends_with_the_session_that_waits() {
+    let shop = Shop::new().await;
+    let here = &shop.scene.here;
+    let sign_out = async {
+        shop.parked(1).await;
+        let path = "/auth/logout/worker";
+        let told = here.json(Method::PUT, path, &shop.worker, json!({})).await;
+        assert!(told.status.is_success(), "{told:?}");
+    };
+    // The clock stands still: it is not the end of its patience that ends it.
+    let (told, ()) = tokio::join!(shop.claim(1, 60_000), sign_out);
+    assert_eq!(told.status, StatusCode::NO_CONTENT);
+    assert_eq!((shop.claims().await.len(), here.state.metrics.parked.get()), (0, 0));
+}

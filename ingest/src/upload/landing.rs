@@ -55,6 +55,7 @@ impl State {
                 clamped: file.clamped,
                 quarantined: file.quarantined,
                 landing: Landing { paused, ..landing(policy, file, window, part) },
+                inspections: file.inspections.clone(),
                 next_upload_after,
                 receipt: self.upload_receipt(sender, landed),
                 repeated: *repeated,

@@ -37,7 +37,7 @@ use infra::http::Allowed;
 use schemas::event::{PolicyCopied, UploadReceived};
 use schemas::file::FileRef;
 use schemas::id::{AccountId, UploadId};
-use schemas::name::{ObjectKey, PoolName};
+use schemas::name::{InspectionName, MediaType, ObjectKey, PoolName};
 use schemas::policy::Policy;
 use schemas::time::{ObservedAt, ReceivedAt, SentAt};
 
@@ -93,6 +93,13 @@ impl Sender {
         &self.pool.policy
     }
 
+    /// What files of this type are inspected for.
+    fn inspections(&self, media_type: &MediaType) -> Vec<InspectionName> {
+        let inspections = self.policy().inspections.iter();
+        let meant = inspections.filter(|inspection| inspection.is_for(media_type));
+        meant.map(|inspection| inspection.name().clone()).collect()
+    }
+
     /// What the log will say of a stored file. Its time is decided here.
     fn reference(
         &self,
@@ -119,6 +126,7 @@ impl Sender {
             time_source: decided.time_source,
             clamped: decided.clamped,
             quarantined: decided.quarantined,
+            inspections: self.inspections(&declared.media_type),
         }
     }
 }
@@ -154,11 +162,11 @@ impl State {
             return Err(Rejection::Empty.into());
         }
         judge_content(&head, &declared.media_type)?;
-        let object = self.object_of(&sender.pool.pool, upload);
         if planted(Bug::EventBeforeBytes) {
+            let object = self.object_of(&sender.pool.pool, upload);
             return self.say_before_storing(ask, upload, object, incoming).await;
         }
-        let stored = self.store(object, incoming, declared, &promise).await?;
+        let stored = self.store_for((sender, upload), incoming, declared, &promise).await?;
         let taken = self.say(ask, upload, stored).await?;
         reserved.landed(taken.landed.offset);
         Ok(taken)

@@ -48,6 +48,11 @@ impl Key {
         &self.text
     }
 
+    /// Whether its sender can use it again.
+    pub(crate) fn is_the_senders(&self) -> bool {
+        !self.made
+    }
+
     /// Whether the fold would know every earlier use of it.
     fn is_young(&self, now: Wall) -> bool {
         let Some(made_at) = made_at(&self.text) else { return false };

@@ -10,13 +10,14 @@ use infra::faults::crash_point;
 use infra::http::body::{Bounds, Came};
 use infra::log;
 use infra::room::Promise;
-use schemas::event::Event;
+use schemas::event::{Event, Stage, UploadAttemptFailed};
+use schemas::id::UploadId;
 use schemas::name::ObjectKey;
 use schemas::problem::Code;
 use schemas::time::StoredAt;
 use schemas::topic::{Offset, Topic};
 
-use super::{Declared, Incoming};
+use super::{Declared, Incoming, Rejection, Sender};
 use crate::error::Error;
 use crate::state::State;
 
@@ -31,8 +32,12 @@ pub(crate) struct Stored {
 impl State {
     /// What the body of a file is held to.
     pub(crate) fn file_bounds(&self, declared_bytes: Option<u64>, bytes_max: u64) -> Bounds {
-        let pause_max = Duration::from_millis(self.limits.body_pause_ms_max);
-        Bounds { declared_bytes, bytes_max, over: Code::FileTooLarge, pause_max }
+        Bounds { declared_bytes, bytes_max, over: Code::FileTooLarge, pause_max: self.pause_max() }
+    }
+
+    /// Longest pause of a body.
+    pub(super) fn pause_max(&self) -> Duration {
+        Duration::from_millis(self.limits.body_pause_ms_max)
     }
 
     /// Room for a body of this length, or of any up to `bytes_max`.
@@ -62,6 +67,35 @@ impl State {
         };
         let stored_at = StoredAt::from_millis(self.clock.now().millis());
         Ok(Stored { object, came, stored_at })
+    }
+
+    /// Stores a file of this upload. A store or a digest that fails is an attempt at it, and said;
+    /// of an upload whose key was made here there will be no other.
+    pub(crate) async fn store_for(
+        &self,
+        (sender, upload): (&Sender, UploadId),
+        incoming: Incoming,
+        declared: &Declared,
+        promise: &Arc<Promise>,
+    ) -> Result<Stored, Error> {
+        let object = self.object_of(&sender.pool.pool, upload);
+        let stored = self.store(object, incoming, declared, promise).await;
+        let (stage, reason) = match &stored {
+            Err(Error::File(rejection @ Rejection::Digest { .. })) => {
+                (Stage::Digest, rejection.to_string())
+            }
+            Err(Error::NotStored(_)) => (Stage::Store, "its bytes could not be stored".to_owned()),
+            _ => return stored,
+        };
+        if sender.key.is_the_senders() {
+            let (client, name) = (sender.client, declared.name.clone());
+            let reason = reason.into();
+            let failed = UploadAttemptFailed { upload, client, name, stage, run: None, reason };
+            if let Err(error) = self.append(&sender.topics.events, failed, &[]).await {
+                tracing::warn!(%upload, %error, "an attempt that failed is not counted");
+            }
+        }
+        stored
     }
 
     pub(super) async fn put(

@@ -2,7 +2,9 @@
 
 use infra::log::Record;
 use schemas::api::Notice;
-use schemas::event::{Derived, FilePlaced, Placement, PoolState, WindowSkipped};
+use schemas::event::{
+    Derived, FileAttemptFailed, FileFailed, FileRejected, Placement, PoolState, WindowSkipped,
+};
 use schemas::file::FileRef;
 use schemas::id::AccountId;
 use schemas::name::PoolName;
@@ -72,22 +74,15 @@ pub(crate) fn notice(
     at: LogTime,
     body: &Derived,
 ) -> Option<(Audience, &'static str, Notice)> {
+    if let Some(told) = file_notice(body) {
+        return Some(told);
+    }
     Some(match body {
-        Derived::FileDiscarded(discarded) => {
-            let (upload, by) = (discarded.upload, discarded.by);
-            (Audience::Staff, "discarded", Notice::Discarded { upload, by })
-        }
         Derived::LeaseExpired(ended) => {
             let (batch, revision, reason) = (ended.batch, ended.revision, ended.reason);
             let notice =
                 Notice::AttemptFailed { batch, revision, reason, attempts: ended.attempts };
             (Audience::Staff, "attempt-failed", notice)
-        }
-        Derived::FilePlaced(placed) => placed_notice(placed),
-        Derived::FileReleased(released) => {
-            let (upload, name) = (released.file.upload, released.file.name.clone());
-            let notice = Notice::Accepted { upload, name, placed: released.placed.clone() };
-            (Audience::Member(released.file.client), "accepted", notice)
         }
         Derived::UploadRefused(refused) => {
             let client = refused.client;
@@ -149,27 +144,67 @@ pub(crate) fn notice(
     })
 }
 
-/// A file that came: told to its sender; where it is held, to those who decide on it too.
-fn placed_notice(placed: &FilePlaced) -> (Audience, &'static str, Notice) {
-    let FileRef { upload, client, .. } = *placed.file;
-    let name = placed.file.name.clone();
-    match placed.placed {
+/// What a record says of one file.
+fn file_notice(body: &Derived) -> Option<(Audience, &'static str, Notice)> {
+    Some(match body {
+        Derived::FileDiscarded(discarded) => {
+            let (upload, by) = (discarded.upload, discarded.by);
+            (Audience::Staff, "discarded", Notice::Discarded { upload, by })
+        }
+        Derived::FilePlaced(said) => placed_notice(&said.file, &said.placed),
+        Derived::FileReleased(said) => placed_notice(&said.file, &said.placed),
+        Derived::FileAccepted(said) => placed_notice(&said.file, &said.placed),
+        Derived::FileRetried(said) => received_notice(&said.file),
+        Derived::FileRejected(said) => {
+            let FileRejected { upload, client, name, rejection } = said.clone();
+            let rejection = Box::new(rejection);
+            let notice = Notice::Rejected { upload, client, name, rejection };
+            (Audience::MemberAndStaff(client), "rejected", notice)
+        }
+        Derived::FileAttemptFailed(said) => {
+            let FileAttemptFailed { upload, client, name, attempts, stage, reason } = said.clone();
+            let notice =
+                Notice::UploadAttemptFailed { upload, client, name, attempts, stage, reason };
+            (Audience::MemberAndStaff(client), "upload-attempt-failed", notice)
+        }
+        Derived::FileFailed(said) => {
+            let FileFailed { upload, client, name, attempts, stage, reason } = said.clone();
+            let notice = Notice::UploadFailed { upload, client, name, attempts, stage, reason };
+            (Audience::MemberAndStaff(client), "upload-failed", notice)
+        }
+        _ => return None,
+    })
+}
+
+/// A file that was put somewhere: told to its sender; where it is held, to those who decide on it
+/// too.
+fn placed_notice(file: &FileRef, placed: &Placement) -> (Audience, &'static str, Notice) {
+    let FileRef { upload, client, .. } = *file;
+    let name = file.name.clone();
+    match *placed {
+        Placement::Inspecting { .. } => received_notice(file),
         Placement::Held { reason, .. } => {
             let notice = Notice::Held { upload, client, name, reason };
             (Audience::MemberAndStaff(client), "held", notice)
         }
         Placement::Window { .. } | Placement::Gathering { .. } => {
-            let notice = Notice::Accepted { upload, name, placed: placed.placed.clone() };
+            let notice = Notice::Accepted { upload, name, placed: placed.clone() };
             (Audience::Member(client), "accepted", notice)
         }
     }
+}
+
+/// A file that is inspected before it is put anywhere.
+fn received_notice(file: &FileRef) -> (Audience, &'static str, Notice) {
+    let notice = Notice::Received { upload: file.upload, name: file.name.clone() };
+    (Audience::Member(file.client), "received", notice)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use schemas::api::Noticed;
-    use schemas::event::example;
+    use schemas::event::{FilePlaced, example};
 
     #[test]
     fn each_notice_is_one_event_of_its_name() {
@@ -209,6 +244,11 @@ mod tests {
             "result",
             "result-withdrawn",
             "redelivery",
+            "accepted",
+            "rejected",
+            "upload-attempt-failed",
+            "upload-failed",
+            "received",
         ];
         assert_eq!(names, expected);
     }
@@ -239,7 +279,10 @@ mod tests {
         for body in &all {
             let expected = match body {
                 Derived::FilePlaced(_) => [true, false, false],
-                Derived::UploadRefused(_) => [true, true, false],
+                Derived::UploadRefused(_)
+                | Derived::FileRejected(_)
+                | Derived::FileAttemptFailed(_)
+                | Derived::FileFailed(_) => [true, true, false],
                 Derived::LeaseExpired(_) | Derived::BatchFailed(_) => [false, true, false],
                 _ => continue,
             };

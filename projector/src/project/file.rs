@@ -6,6 +6,7 @@ macro_rules! file_of {
         let row = $row;
         schemas::file::FileRef {
             quarantined: $quarantined,
+            inspections: Vec::new(),
             upload: row.upload,
             client: row.client,
             name: row.name,

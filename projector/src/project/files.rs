@@ -4,7 +4,7 @@ use infra::row;
 use infra::table::Row as _;
 use infra::views::{View, Writes};
 use schemas::digest::Digest;
-use schemas::event::{Derived, FilePlaced, FileReleased, FilesGrouped, HeldReason, Placement};
+use schemas::event::{Derived, FilePlaced, FilesGrouped, HeldReason, Placement};
 use schemas::file::FileRef;
 use schemas::id::{AccountId, BatchId, UpdateId, UploadId};
 use schemas::name::{FileName, MediaType, ObjectKey, PoolName};
@@ -12,6 +12,7 @@ use schemas::time::{EffectiveAt, LogTime, ObservedAt, ReceivedAt, SentAt, Window
 
 use super::{Projection, Said, Seen, Source, week_of};
 use crate::project::file::time_source_text;
+use crate::project::inspections::INSPECTING;
 use crate::project::windows::kind_text;
 
 row! {
@@ -56,7 +57,7 @@ row! {
 }
 
 row! {
-    /// Where a file is that was held when it came.
+    /// Where a file is that was held or inspected when it came.
     UploadMovedRow in "upload_moved" (upload: UploadId) {
         effective_at: Option<EffectiveAt>,
         window_start: Option<EffectiveAt>,
@@ -65,6 +66,7 @@ row! {
         late: bool,
         batch: Option<BatchId>,
         revision: Option<u32>,
+        held: Option<Box<str>>,
     }
 }
 
@@ -99,7 +101,10 @@ fn fold(seen: &Seen<'_>, writes: &mut Writes) {
     let placed = match seen.said {
         Said::Derived(Derived::FilePlaced(placed)) => placed,
         Said::Derived(Derived::FileReleased(released)) => {
-            return writes.upsert(released_row(released), seen.stamp_us);
+            return writes.upsert(row_of(&released.file, &released.placed), seen.stamp_us);
+        }
+        Said::Derived(Derived::FileAccepted(accepted)) => {
+            return writes.upsert(row_of(&accepted.file, &accepted.placed), seen.stamp_us);
         }
         Said::Derived(Derived::FileDiscarded(discarded)) => {
             return writes.upsert(moved_row(discarded.upload), seen.stamp_us);
@@ -141,16 +146,20 @@ fn moved_row(upload: UploadId) -> UploadMovedRow {
         late: false,
         batch: None,
         revision: None,
+        held: None,
     }
 }
 
-fn released_row(released: &FileReleased) -> UploadMovedRow {
-    let FileReleased { file, placed, .. } = released;
+fn row_of(file: &FileRef, placed: &Placement) -> UploadMovedRow {
     let mut row = moved_row(file.upload);
     (row.late, row.batch, row.revision) = match placed {
         Placement::Window { batch, revision, late, .. } => (*late, Some(*batch), Some(*revision)),
         Placement::Gathering { late, .. } => (*late, None, None),
-        Placement::Held { .. } => return row,
+        Placement::Held { reason, .. } => {
+            row.held = Some(held_text(*reason).into());
+            return row;
+        }
+        Placement::Inspecting { .. } => return row,
     };
     let window = placed.window();
     row.effective_at = Some(file.effective_at);
@@ -161,8 +170,12 @@ fn released_row(released: &FileReleased) -> UploadMovedRow {
 }
 
 impl HistoryRow {
-    /// As it is since an admin has decided on it.
+    /// As it is since an admin has decided on it, or its inspection has ended well.
     pub(crate) fn moved(mut self, row: UploadMovedRow) -> Self {
+        if row.held.is_some() {
+            self.held = row.held;
+            return self;
+        }
         let window = (row.window_start, row.window_end, row.window_kind);
         let (Some(start), Some(end), Some(kind)) = window else {
             self.held = Some(DISCARDED.into());
@@ -196,7 +209,8 @@ fn history(seen: &Seen<'_>, placed: &FilePlaced, week: i64) -> HistoryRow {
             (window, *late, Some(*batch), Some(*revision), None)
         }
         Placement::Gathering { window, late, .. } => (window, *late, None, None, None),
-        Placement::Held { reason, window } => (window, false, None, None, Some(*reason)),
+        Placement::Inspecting { window } => (window, false, None, None, Some(INSPECTING)),
+        Placement::Held { reason, window } => (window, false, None, None, Some(held_text(*reason))),
     };
     let Window { start, end, kind } = *window;
     HistoryRow {
@@ -223,12 +237,12 @@ fn history(seen: &Seen<'_>, placed: &FilePlaced, week: i64) -> HistoryRow {
         late,
         batch,
         revision,
-        held: held.map(|reason| held_text(reason).into()),
+        held: held.map(Into::into),
         event: seen.event,
     }
 }
 
-const HELD: [(HeldReason, &str); 7] = [
+const HELD: [(HeldReason, &str); 8] = [
     (HeldReason::SenderNotAContributor, "sender-not-a-contributor"),
     (HeldReason::TooLate, "too-late"),
     (HeldReason::Late, "late"),
@@ -236,6 +250,7 @@ const HELD: [(HeldReason, &str); 7] = [
     (HeldReason::StoredLongAgo, "stored-long-ago"),
     (HeldReason::SenderSuspended, "sender-suspended"),
     (HeldReason::PoolArchived, "pool-archived"),
+    (HeldReason::NotInspected, "not-inspected"),
 ];
 
 fn held_text(reason: HeldReason) -> &'static str {

@@ -10,6 +10,7 @@ mod deliveries;
 mod everyone;
 mod file;
 mod files;
+mod inspections;
 mod keeping;
 mod members;
 mod ranges;
@@ -28,6 +29,8 @@ pub use everyone::{ClientFileHourRow, ClientFileRow, PlacedFileRow, PlacedHourRo
 pub(crate) use file::{file_of, time_source_of};
 pub(crate) use files::{DISCARDED, held_reason};
 pub use files::{HistoryRow, HistoryWeekRow, UploadGroupedRow, UploadMovedRow, UploadRow};
+pub(crate) use inspections::{FAILED, INSPECTING, REJECTED};
+pub use inspections::{InspectingRow, VerdictRow};
 pub use keeping::{ErasedRow, SentRow};
 pub(crate) use keeping::{day_of, everybody};
 pub(crate) use members::role_set;
@@ -115,6 +118,7 @@ pub struct Projection {
 /// All of them. A new one is a file and a line here.
 pub const ALL: &[Projection] = &[
     files::PROJECTION,
+    inspections::PROJECTION,
     windows::PROJECTION,
     batches::PROJECTION,
     work::PROJECTION,

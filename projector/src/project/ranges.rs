@@ -47,9 +47,10 @@ fn fold(seen: &Seen<'_>, writes: &mut Writes) {
     let (file, placed) = match seen.said {
         Said::Derived(Derived::FilePlaced(said)) => (&said.file, &said.placed),
         Said::Derived(Derived::FileReleased(said)) => (&said.file, &said.placed),
+        Said::Derived(Derived::FileAccepted(said)) => (&said.file, &said.placed),
         _ => return,
     };
-    if !matches!(placed, Placement::Held { .. }) {
+    if !matches!(placed, Placement::Held { .. } | Placement::Inspecting { .. }) {
         writes.upsert(row(seen, file), seen.stamp_us);
     }
 }

@@ -110,6 +110,7 @@ fn fold(seen: &Seen<'_>, writes: &mut Writes) {
         Derived::WindowSkipped(WindowSkipped { batch, .. }) => {
             writes.upsert(PartEndedRow { batch: *batch, carried: false }, seen.stamp_us);
         }
+        Derived::FileAccepted(said) => file(seen, &said.file, &said.placed, writes),
         Derived::BatchReady(ready) if ready.closed.reason != CloseReason::Requested => {
             closed(seen, &ready.closed, writes);
         }
@@ -160,7 +161,7 @@ fn file(seen: &Seen<'_>, file: &FileRef, placed: &Placement, writes: &mut Writes
             let (pool, upload, size_bytes) = (seen.pool.clone(), file.upload, file.size_bytes);
             writes.upsert(GatheringRow { pool, upload, at, client, size_bytes }, seen.stamp_us);
         }
-        Placement::Held { .. } => {}
+        Placement::Inspecting { .. } | Placement::Held { .. } => {}
     }
 }
 

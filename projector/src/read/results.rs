@@ -46,9 +46,10 @@ pub(super) async fn list(
     let entitlement = reading.entitlement(&allowed, who).await?;
     let pending = query.pending.unwrap_or(false);
     let again = query.again.unwrap_or(false);
-    let redeliveries = match pending || again {
-        true => Redeliveries::of(&reading.tables, &pool).await?,
-        false => Redeliveries::default(),
+    let redeliveries = if pending || again {
+        Redeliveries::of(&reading.tables, &pool).await?
+    } else {
+        Redeliveries::default()
     };
     let erased = holding::erased(&reading.tables, &pool).await?.results_before;
     let mut after = query.after.max(query.cursor);

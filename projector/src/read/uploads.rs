@@ -24,8 +24,9 @@ use super::{Paging, Reading};
 use crate::cursor::Cursor;
 use crate::holding;
 use crate::project::{
-    BatchCancelledRow, BatchRow, DISCARDED, HistoryRow, HistoryWeekRow, PartEndedRow,
-    UploadGroupedRow, UploadMovedRow, UploadRow, held_reason, week_of, window,
+    BatchCancelledRow, BatchRow, DISCARDED, FAILED, HistoryRow, HistoryWeekRow, INSPECTING,
+    PartEndedRow, REJECTED, UploadGroupedRow, UploadMovedRow, UploadRow, VerdictRow, held_reason,
+    week_of, window,
 };
 
 pub(super) async fn read(
@@ -191,8 +192,19 @@ impl Reading {
         }
         let content =
             |row: &HistoryRow| content_of(row.at, erased.get(&row.pool).copied().flatten());
-        let view = |row: HistoryRow| UploadView { content: content(&row), ..view(row, &out) };
-        Ok(rows.into_iter().map(view).collect())
+        let mut views = Vec::with_capacity(rows.len());
+        for row in rows {
+            let verdict = self.verdict(&row).await?;
+            views.push(UploadView { content: content(&row), ..view(row, &out, verdict) });
+        }
+        Ok(views)
+    }
+
+    /// What is known of a file that is inspected, or did not come through it.
+    async fn verdict(&self, row: &HistoryRow) -> Result<Option<VerdictRow>, Refused> {
+        let is_asked = row.held.as_deref().is_some_and(|held| INSPECTED.contains(&held));
+        let upload = row.upload.cell();
+        Ok(if is_asked { self.tables.one::<VerdictRow>([upload]).await? } else { None })
     }
 }
 
@@ -215,9 +227,9 @@ pub(crate) async fn upload_of(
     }
 }
 
-/// A row of history as it is now: what was held may have been released or discarded, what
-/// gathered may have its window, and what was in a window may have been carried over.
-/// `carried` has what was looked up before.
+/// A row of history as it is now: what was held may have been released or discarded, what was
+/// inspected has a verdict, what gathered may have its window, and what was in a window may have
+/// been carried over. `carried` has what was looked up before.
 async fn now(
     tables: &crate::Tables,
     mut row: HistoryRow,
@@ -227,6 +239,10 @@ async fn now(
         && let Some(moved) = tables.one::<UploadMovedRow>([row.upload.cell()]).await?
     {
         row = row.moved(moved);
+    } else if row.held.as_deref() == Some(INSPECTING)
+        && let Some(verdict) = tables.one::<VerdictRow>([row.upload.cell()]).await?
+    {
+        row.held = Some(verdict.state);
     }
     if (row.gathers() || is_carried(tables, row.batch, carried).await?)
         && let Some(grouped) = tables.one::<UploadGroupedRow>([row.upload.cell()]).await?
@@ -250,6 +266,9 @@ async fn is_carried(
     Ok(*known.entry(batch).or_insert(ended.is_some_and(|ended| ended.carried)))
 }
 
+/// Where a file is that has no other place on account of its inspection.
+const INSPECTED: [&str; 3] = [INSPECTING, REJECTED, FAILED];
+
 /// How far a batch has got.
 #[derive(Clone, Copy, Debug)]
 struct Out {
@@ -261,7 +280,7 @@ struct Out {
     skipped: bool,
 }
 
-fn view(row: HistoryRow, out: &HashMap<BatchId, Out>) -> UploadView {
+fn view(row: HistoryRow, out: &HashMap<BatchId, Out>, verdict: Option<VerdictRow>) -> UploadView {
     let gathers = row.gathers();
     let held_because = row.held.as_deref().and_then(held_reason);
     let batch = row.batch.and_then(|batch| out.get(&batch)).copied();
@@ -270,6 +289,9 @@ fn view(row: HistoryRow, out: &HashMap<BatchId, Out>) -> UploadView {
     let is_cancelled = first_cancelled.is_some_and(|first| row.revision >= Some(first));
     let state = match held_because {
         None if row.held.as_deref() == Some(DISCARDED) => UploadState::Discarded,
+        None if row.held.as_deref() == Some(INSPECTING) => UploadState::Inspecting,
+        None if row.held.as_deref() == Some(REJECTED) => UploadState::Rejected,
+        None if row.held.as_deref() == Some(FAILED) => UploadState::Failed,
         Some(HeldReason::TooFarAhead) => UploadState::Quarantined,
         Some(_) => UploadState::Held,
         None if gathers => UploadState::Gathering,
@@ -298,5 +320,8 @@ fn view(row: HistoryRow, out: &HashMap<BatchId, Out>) -> UploadView {
         offset: row.event,
         held_because,
         content: schemas::api::Content::Kept,
+        rejection: verdict.as_ref().and_then(VerdictRow::faults).map(Box::new),
+        attempts: verdict.as_ref().map_or(0, |verdict| verdict.attempts),
+        attempt_failed_because: verdict.and_then(|verdict| verdict.reason),
     }
 }

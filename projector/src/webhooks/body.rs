@@ -22,14 +22,22 @@ pub(super) struct Where<'a> {
 pub(super) fn kind(notice: &Notice) -> Option<NoticeKind> {
     Some(match notice {
         Notice::Accepted { .. } => NoticeKind::Accepted,
+        Notice::Received { .. } => NoticeKind::Received,
+        Notice::Rejected { .. } => NoticeKind::Rejected,
+        Notice::UploadAttemptFailed { .. } => NoticeKind::UploadAttemptFailed,
+        Notice::UploadFailed { .. } => NoticeKind::UploadFailed,
         Notice::Held { .. } => NoticeKind::Held,
         Notice::Discarded { .. } => NoticeKind::Discarded,
         Notice::Refused { .. } => NoticeKind::Refused,
         Notice::AttemptFailed { .. } => NoticeKind::AttemptFailed,
         Notice::Batch { .. } => NoticeKind::Batch,
         Notice::BatchFailed { .. } => NoticeKind::BatchFailed,
+        Notice::BatchRetried { .. } => NoticeKind::BatchRetried,
         Notice::BatchCancelled { .. } => NoticeKind::BatchCancelled,
+        Notice::Skipped { .. } => NoticeKind::Skipped,
         Notice::Result { .. } => NoticeKind::Result,
+        Notice::ResultWithdrawn { .. } => NoticeKind::ResultWithdrawn,
+        Notice::Redelivery { .. } => NoticeKind::Redelivery,
         Notice::Pool { .. } => NoticeKind::Pool,
         Notice::Suspended { .. } => NoticeKind::Suspended,
         Notice::Removed { .. } => NoticeKind::Removed,
@@ -40,9 +48,39 @@ pub(super) fn kind(notice: &Notice) -> Option<NoticeKind> {
 /// `None` for what no webhook is told.
 pub(super) fn body(at: Where<'_>, notice: &Notice) -> Option<WebhookBody> {
     let kind = kind(notice)?;
-    let (mut data, path) = match notice {
+    let (mut data, path) = of_upload(notice).or_else(|| of_batch(notice))?;
+    let Where { pool, id, cause, at, public_url } = at;
+    if let Value::Object(data) = &mut data {
+        data.retain(|_, value| !value.is_null());
+        data.insert("pool".to_owned(), json!(pool));
+        data.insert("id".to_owned(), json!(id));
+        data.insert("position".to_owned(), json!(format!("{pool}:{cause}")));
+        data.insert("url".to_owned(), json!(format!("{public_url}/v1/pools/{pool}{path}")));
+    }
+    Some(WebhookBody { kind, timestamp: at, data })
+}
+
+/// What is told of an upload, and where more is told.
+fn of_upload(notice: &Notice) -> Option<(Value, String)> {
+    Some(match notice {
         Notice::Accepted { upload, name, placed } => {
             let data = json!({ "upload": upload, "name": name, "placed": placed });
+            (data, format!("/uploads/{upload}"))
+        }
+        Notice::Received { upload, name } => {
+            (json!({ "upload": upload, "name": name }), format!("/uploads/{upload}"))
+        }
+        // Not what is wrong with it: that list can be long.
+        Notice::Rejected { upload, client, name, .. } => {
+            let data = json!({ "upload": upload, "client": client, "name": name });
+            (data, format!("/uploads/{upload}"))
+        }
+        Notice::UploadAttemptFailed { upload, client, name, attempts, stage, reason }
+        | Notice::UploadFailed { upload, client, name, attempts, stage, reason } => {
+            let data = json!({
+                "upload": upload, "client": client, "name": name, "attempts": attempts,
+                "stage": stage, "reason": reason,
+            });
             (data, format!("/uploads/{upload}"))
         }
         Notice::Held { upload, client, name, reason } => {
@@ -56,6 +94,13 @@ pub(super) fn body(at: Where<'_>, notice: &Notice) -> Option<WebhookBody> {
         Notice::Refused { upload, client } => {
             (json!({ "upload": upload, "client": client }), format!("/uploads/{upload}"))
         }
+        _ => return None,
+    })
+}
+
+/// What is told of anything else.
+fn of_batch(notice: &Notice) -> Option<(Value, String)> {
+    Some(match notice {
         Notice::AttemptFailed { batch, revision, reason, attempts } => {
             let data = json!({
                 "batch": batch, "revision": revision, "reason": reason, "attempts": attempts,
@@ -78,6 +123,17 @@ pub(super) fn body(at: Where<'_>, notice: &Notice) -> Option<WebhookBody> {
         Notice::BatchCancelled { batch, revision } => {
             (json!({ "batch": batch, "revision": revision }), format!("/batches/{batch}"))
         }
+        Notice::BatchRetried { batch, revision, by } => {
+            let data = json!({ "batch": batch, "revision": revision, "by": by });
+            (data, format!("/batches/{batch}"))
+        }
+        Notice::Skipped { window, batch, files } => {
+            (json!({ "window": window, "batch": batch, "files": files }), "/windows".to_owned())
+        }
+        Notice::ResultWithdrawn { result, batch } => {
+            (json!({ "result": result, "batch": batch }), format!("/results/{result}"))
+        }
+        Notice::Redelivery { from_seq } => (json!({ "from_seq": from_seq }), "/results".to_owned()),
         Notice::Result { result } => {
             let data = json!({
                 "result": result.result, "seq": result.seq, "batch": result.batch,
@@ -92,17 +148,8 @@ pub(super) fn body(at: Where<'_>, notice: &Notice) -> Option<WebhookBody> {
         Notice::Suspended { account } | Notice::Removed { account } => {
             (json!({ "account": account }), "/members".to_owned())
         }
-        Notice::WebhookEnded { .. } => return None,
-    };
-    let Where { pool, id, cause, at, public_url } = at;
-    if let Value::Object(data) = &mut data {
-        data.retain(|_, value| !value.is_null());
-        data.insert("pool".to_owned(), json!(pool));
-        data.insert("id".to_owned(), json!(id));
-        data.insert("position".to_owned(), json!(format!("{pool}:{cause}")));
-        data.insert("url".to_owned(), json!(format!("{public_url}/v1/pools/{pool}{path}")));
-    }
-    Some(WebhookBody { kind, timestamp: at, data })
+        _ => return None,
+    })
 }
 
 #[cfg(test)]

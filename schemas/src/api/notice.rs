@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::result::ResultView;
 use super::webhook::WebhookState;
-use crate::event::{Closed, ExpiryReason, HeldReason, Placement, PoolState};
+use crate::event::{Closed, ExpiryReason, FileFaults, HeldReason, Placement, PoolState, Stage};
 use crate::id::{AccountId, BatchId, ResultId, UploadId, WebhookId};
 use crate::name::FileName;
 use crate::time::{Wall, Window};
@@ -67,6 +67,56 @@ pub enum Notice {
         name: FileName,
         /// Where.
         placed: Placement,
+    },
+    /// One of the member's files has come, and is inspected before it is grouped.
+    Received {
+        /// The upload.
+        upload: UploadId,
+        /// What its client calls it.
+        name: FileName,
+    },
+    /// A file failed its inspection; told to its sender, and to owners, admins and processors.
+    Rejected {
+        /// The upload.
+        upload: UploadId,
+        /// Who sent it.
+        client: AccountId,
+        /// What its client calls it.
+        name: FileName,
+        /// Why.
+        rejection: Box<FileFaults>,
+    },
+    /// An attempt at an upload failed, and is counted; told to its sender, and to owners, admins
+    /// and processors.
+    UploadAttemptFailed {
+        /// The upload.
+        upload: UploadId,
+        /// Who sent it.
+        client: AccountId,
+        /// What its client calls it.
+        name: FileName,
+        /// Attempts that failed so far.
+        attempts: u32,
+        /// What failed.
+        stage: Stage,
+        /// Why.
+        reason: Box<str>,
+    },
+    /// The last attempt at an upload failed; told to its sender, and to owners, admins and
+    /// processors.
+    UploadFailed {
+        /// The upload.
+        upload: UploadId,
+        /// Who sent it.
+        client: AccountId,
+        /// What its client calls it.
+        name: FileName,
+        /// Attempts that failed.
+        attempts: u32,
+        /// What failed last.
+        stage: Stage,
+        /// Why.
+        reason: Box<str>,
     },
     /// A file is held; told to its sender, and to owners, admins and processors.
     Held {

@@ -4,9 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
-use crate::event::HeldReason;
+use crate::event::{FileFaults, HeldReason};
 use crate::id::{AccountId, BatchId, UpdateId, UploadId};
-use crate::name::{FileName, IdempotencyKey, MediaType};
+use crate::name::{FileName, IdempotencyKey, InspectionName, MediaType};
 use crate::time::{EffectiveAt, LogTime, ObservedAt, ReceivedAt, SentAt, Wall, Window};
 
 /// Where a file will land, as far as was known when it was received; history says where it did.
@@ -52,6 +52,9 @@ pub struct UploadReceipt {
     pub quarantined: bool,
     /// Where it will land.
     pub landing: Landing,
+    /// What it is inspected for before it is grouped.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inspections: Vec<InspectionName>,
     /// When this client's next file is best sent, so that the pool's clients spread themselves
     /// over `update_every`. Advice: nothing is refused for coming earlier or later.
     pub next_upload_after: Wall,
@@ -117,6 +120,12 @@ pub enum UploadState {
     Accepted,
     /// In a batch.
     Batched,
+    /// Received, and under inspection.
+    Inspecting,
+    /// It failed its inspection; `rejection` says why.
+    Rejected,
+    /// It could not be inspected, three times; it can be retried.
+    Failed,
     /// Held for an admin.
     Held,
     /// Its time was too far ahead: held for an admin.
@@ -205,4 +214,18 @@ pub struct UploadView {
     /// Why it is held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_because: Option<HeldReason>,
+    /// What its inspection found wrong with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejection: Option<Box<FileFaults>>,
+    /// Attempts to inspect it that failed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub attempts: u32,
+    /// Why the last of them did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt_failed_because: Option<Box<str>>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }

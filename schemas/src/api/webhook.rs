@@ -32,6 +32,14 @@ macro_rules! kinds {
 kinds! {
     /// A file was put into a window.
     Accepted "accepted";
+    /// A file has come, and is inspected before it is grouped.
+    Received "received";
+    /// A file failed its inspection.
+    Rejected "rejected";
+    /// An attempt at an upload failed.
+    UploadAttemptFailed "upload-attempt-failed";
+    /// The last attempt at an upload failed.
+    UploadFailed "upload-failed";
     /// A file is held.
     Held "held";
     /// A held file was discarded.
@@ -44,10 +52,18 @@ kinds! {
     Batch "batch";
     /// A batch was given up.
     BatchFailed "batch-failed";
+    /// A batch that was given up can be worked on again.
+    BatchRetried "batch-retried";
     /// A batch will not be worked on.
     BatchCancelled "batch-cancelled";
+    /// A window had less than the pool asks for.
+    Skipped "skipped";
     /// A result is there.
     Result "result";
+    /// A result was withdrawn.
+    ResultWithdrawn "result-withdrawn";
+    /// Results are to be delivered once more.
+    Redelivery "redelivery";
     /// The pool was paused, resumed or archived.
     Pool "pool";
     /// A member is suspended.

@@ -179,8 +179,15 @@ pub enum Refusal {
     PoolPaused,
     /// The pool is archived, for ever.
     PoolArchived,
-    /// No such batch was given up, or it has a result, can be claimed, or is cancelled.
+    /// No such upload is under inspection.
+    NotUnderInspection,
+    /// No such batch was given up, or it has a result, can be claimed, or is cancelled; no such
+    /// upload has failed, or it failed too long ago.
     NotFailed,
+    /// Its sender has had the upload retried as often as it may.
+    RetriesUsedUp,
+    /// Too many files are under inspection.
+    InspectionsFull,
 }
 
 /// A request was refused; nothing changed.

@@ -117,6 +117,11 @@ pub enum Placement {
         /// Clients with a file in the group.
         group_clients: u32,
     },
+    /// Nowhere yet: it is inspected first.
+    Inspecting {
+        /// The window its effective time falls in.
+        window: Window,
+    },
     /// Held for an admin to release or discard.
     Held {
         /// Why.
@@ -132,6 +137,7 @@ impl Placement {
         match self {
             Self::Window { window, .. }
             | Self::Gathering { window, .. }
+            | Self::Inspecting { window }
             | Self::Held { window, .. } => *window,
         }
     }
@@ -155,6 +161,8 @@ pub enum HeldReason {
     SenderSuspended,
     /// The pool was archived when it was recorded: it stays held.
     PoolArchived,
+    /// It was not inspected: too many files were under inspection when it came.
+    NotInspected,
 }
 
 /// An admin asks that a held file be grouped.

@@ -210,6 +210,10 @@ fn files() -> Vec<Operation> {
             .refuses(QUOTAS),
         held(route::RELEASE_UPLOAD).takes::<ReleaseUpload>().refuses(&[Code::BytesMissing]),
         held(route::DISCARD_UPLOAD),
+        Operation::on(route::RETRY_UPLOAD)
+            .answers(204, Gives::Nothing)
+            .may_be_pending()
+            .refuses(&[Code::NotFailed, Code::RetriesUsedUp, Code::PoolArchived, Code::TooBusy]),
         Operation::on(route::READ_UPLOAD).gives::<UploadView>(200),
         Operation::on(route::FETCH_UPLOAD).gives_file(),
         Operation::on(route::READ_HISTORY).asks::<PageQuery>().lists::<Page<UploadView>>(),

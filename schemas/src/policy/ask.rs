@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BelowMinimum, Close, Files, Gap, Late, LateMode, Minimum, OnJoin, Policy, Quorum, QuorumOf,
-    Schedule, SkewMode, Times, Watermark, Windows, Work, Zone,
+    BelowMinimum, Close, Files, Gap, InspectionAsk, Late, LateMode, Minimum, OnJoin, Policy,
+    Quorum, QuorumOf, Schedule, SkewMode, Times, Watermark, Windows, Work, Zone,
 };
 use crate::limit::Limits;
 use crate::name::MediaType;
@@ -87,6 +87,8 @@ pub struct PolicyAsk {
     pub keep_inputs_ms: Option<u64>,
     /// Default: for ever.
     pub keep_results_ms: Option<u64>,
+    /// Default: none.
+    pub inspections: Option<Vec<InspectionAsk>>,
 }
 
 /// How windows shall be cut.
@@ -137,6 +139,10 @@ const PART_BYTES_MAX: u64 = 1_000_000_000_000_000;
 pub(super) struct Checks(Vec<Fault>);
 
 impl Checks {
+    pub(super) fn fault(&mut self, pointer: &'static str, detail: String) {
+        self.0.push(Fault { pointer, detail });
+    }
+
     pub(super) fn within<T: PartialOrd + std::fmt::Display>(
         &mut self,
         pointer: &'static str,
@@ -165,6 +171,7 @@ impl PolicyAsk {
         };
         let lease_ms = checks.within("/lease_ms", self.lease_ms.unwrap_or(600_000), 1_000, DAY_MS);
         let (quota, keep) = checks.keeping(&self, limits);
+        let inspections = checks.inspections(&self);
         let policy = Policy {
             windows,
             update_every_ms,
@@ -211,6 +218,7 @@ impl PolicyAsk {
             on_join: self.on_join.unwrap_or(OnJoin::Latest),
             quota,
             keep,
+            inspections,
         };
         checks.durations(&policy, longest);
         if checks.0.is_empty() { Ok(policy) } else { Err(checks.0) }

@@ -12,12 +12,14 @@ use crate::time::{EffectiveAt, Window, WindowKind};
 
 mod ask;
 mod gap;
+mod inspection;
 mod keeping;
 mod schedule;
 mod zone;
 
 pub use ask::{Fault, PolicyAsk, WindowsAsk};
 pub use gap::Gap;
+pub use inspection::{CellKind, Column, Csv, Inspection, InspectionAsk, OtherColumns};
 pub use keeping::{Keep, Quota};
 pub use schedule::Schedule;
 pub use zone::Zone;
@@ -244,6 +246,9 @@ pub struct Policy {
     /// How long bytes are kept; for ever where it is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep: Option<Keep>,
+    /// What files are inspected for before they are grouped.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inspections: Vec<Inspection>,
 }
 
 impl Windows {

@@ -43,6 +43,9 @@ fn batched(file: &FileRef, closed: &Closed) -> UploadView {
         offset: None,
         content: schemas::api::Content::Kept,
         held_because: None,
+        rejection: None,
+        attempts: 0,
+        attempt_failed_because: None,
     }
 }
 
@@ -163,6 +166,8 @@ fn every_lie_about_a_batch_is_seen() {
         page.push(page[0].clone());
     });
     check("still waiting", 1, |_, dump| view(dump).state = UploadState::Accepted);
+    check("under inspection", 1, |_, dump| view(dump).state = UploadState::Inspecting);
+    check("rejected and batched", 1, |_, dump| view(dump).state = UploadState::Rejected);
     check("held and batched", 1, |_, dump| view(dump).state = UploadState::Held);
     check("foreign window", 1, |_, dump| {
         let Window { start, end, kind } = dump.batches[0].0.window;

@@ -138,15 +138,19 @@ fn batches(dump: &Dump, verdict: &mut Verdict) {
     }
     for view in dump.histories.values().flatten() {
         let place = placed.remove(&view.upload);
+        let is_bad = view.name.as_str() == super::load::BAD;
         let right = match view.state {
-            UploadState::Batched => place.is_some() && place == view.batch,
+            UploadState::Batched => place.is_some() && place == view.batch && !is_bad,
             UploadState::Held
             | UploadState::Quarantined
             | UploadState::Discarded
-            | UploadState::Skipped => place.is_none(),
+            | UploadState::Skipped
+            | UploadState::Failed => place.is_none(),
+            // What is wrong is called so.
+            UploadState::Rejected => place.is_none() && is_bad,
             // Its batch may never have been out.
             UploadState::Cancelled => place.is_none() || place == view.batch,
-            UploadState::Accepted | UploadState::Gathering => false,
+            UploadState::Accepted | UploadState::Gathering | UploadState::Inspecting => false,
         };
         if !right {
             let (upload, state) = (view.upload, view.state);

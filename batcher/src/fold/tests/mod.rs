@@ -2,6 +2,7 @@
 
 mod gap;
 mod held;
+mod inspections;
 mod keeping;
 mod late;
 mod life;
@@ -74,6 +75,7 @@ pub(crate) fn file(upload: u128, client: u128, at: i64) -> FileRef {
         time_source: TimeSource::Client,
         clamped: false,
         quarantined: false,
+        inspections: Vec::new(),
     }
 }
 
@@ -273,6 +275,7 @@ fn place(placed: &Placement) -> String {
             let from = if falls_in.is_some() { " from its window" } else { "" };
             format!("gathers with {}{late}{from}", group_files - 1)
         }
+        Placement::Inspecting { window } => format!("inspected for {}", minute(window)),
         Placement::Held { reason, .. } => {
             let reason = match reason {
                 HeldReason::SenderNotAContributor => "no contributor",
@@ -282,6 +285,7 @@ fn place(placed: &Placement) -> String {
                 HeldReason::StoredLongAgo => "stored long ago",
                 HeldReason::SenderSuspended => "suspended",
                 HeldReason::PoolArchived => "archived",
+                HeldReason::NotInspected => "not inspected",
             };
             format!("held: {reason}")
         }
@@ -291,13 +295,6 @@ fn place(placed: &Placement) -> String {
 /// An output in short words; batches are named `minute.part`.
 pub(super) fn told(output: &Output) -> String {
     match &output.body {
-        Derived::FilePlaced(placed) => {
-            format!("file {} {}", placed.file.upload.bits(), place(&placed.placed))
-        }
-        Derived::FileReleased(released) => {
-            format!("released {} {}", released.file.upload.bits(), place(&released.placed))
-        }
-        Derived::FileDiscarded(discarded) => format!("discarded {}", discarded.upload.bits()),
         Derived::ContentErased(_) => "erased".to_owned(),
         Derived::UploadRefused(refused) => format!("upload {} refused", refused.upload.bits()),
         Derived::UploadRepeated(again) => format!("upload {} repeated", again.upload.bits()),
@@ -363,6 +360,7 @@ pub(super) fn told(output: &Output) -> String {
         }
         Derived::JoinTokenIssued(issued) => format!("token {} issued", issued.token.bits()),
         Derived::PolicyChanged(changed) => format!("policy {}", changed.version),
+        body => inspections::told(body),
     }
 }
 

@@ -50,36 +50,68 @@ fn ranges(outputs: &[Output]) -> BTreeSet<BatchId> {
     opened.collect()
 }
 
+/// Where a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Batch(BatchId),
+    Gathering,
+    Held,
+    Inspected,
+    Rejected,
+    Failed,
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
     #[test]
     fn every_file_is_in_exactly_one_place(all in said()) {
         let (pool, outputs) = tell(&all);
-        let mut placed: BTreeMap<UploadId, Option<BatchId>> = BTreeMap::new();
-        let mut gathering = BTreeSet::new();
+        let mut placed: BTreeMap<UploadId, Place> = BTreeMap::new();
         for output in &outputs {
             let (file, place) = match &output.body {
                 Derived::FilePlaced(said) => (&said.file, &said.placed),
                 Derived::FileReleased(said) => {
-                    prop_assert_eq!(placed.remove(&said.file.upload), Some(None), "it was held");
+                    let before = placed.remove(&said.file.upload);
+                    prop_assert_eq!(before, Some(Place::Held), "it was held");
                     (&said.file, &said.placed)
                 }
+                Derived::FileAccepted(said) => {
+                    let before = placed.remove(&said.file.upload);
+                    prop_assert_eq!(before, Some(Place::Inspected), "it was inspected");
+                    prop_assert!(said.file.inspections.is_empty(), "and is so no longer");
+                    (&said.file, &said.placed)
+                }
+                Derived::FileRejected(said) => {
+                    let before = placed.insert(said.upload, Place::Rejected);
+                    prop_assert_eq!(before, Some(Place::Inspected));
+                    continue;
+                }
+                Derived::FileFailed(said) => {
+                    let before = placed.insert(said.upload, Place::Failed);
+                    prop_assert_eq!(before, Some(Place::Inspected));
+                    continue;
+                }
+                Derived::FileRetried(said) => {
+                    let before = placed.insert(said.file.upload, Place::Inspected);
+                    prop_assert_eq!(before, Some(Place::Failed));
+                    continue;
+                }
                 Derived::FileDiscarded(said) => {
-                    prop_assert_eq!(placed.get(&said.upload), Some(&None), "it was held");
+                    prop_assert_eq!(placed.get(&said.upload), Some(&Place::Held), "it was held");
                     continue;
                 }
                 Derived::WindowSkipped(said) => {
                     let before = placed.len();
-                    placed.retain(|_, batch| *batch != Some(said.batch));
+                    placed.retain(|_, place| *place != Place::Batch(said.batch));
                     prop_assert_eq!(before - placed.len(), said.files as usize);
                     continue;
                 }
                 Derived::FilesGrouped(said) => {
                     for file in &said.files {
-                        let before = placed.insert(file.upload, Some(said.batch));
-                        prop_assert_eq!(before, Some(said.carried_from), "it was there");
-                        prop_assert_eq!(gathering.remove(&file.upload), said.carried_from.is_none());
+                        let before = placed.insert(file.upload, Place::Batch(said.batch));
+                        let expected = said.carried_from.map_or(Place::Gathering, Place::Batch);
+                        prop_assert_eq!(before, Some(expected), "it was there");
                     }
                     continue;
                 }
@@ -89,15 +121,15 @@ proptest! {
                 Placement::Window { batch, window, falls_in, .. } => {
                     let own = falls_in.unwrap_or(*window);
                     prop_assert!(own.contains(file.effective_at) && own <= *window);
-                    Some(*batch)
+                    Place::Batch(*batch)
                 }
                 Placement::Gathering { window, falls_in, .. } => {
                     let own = falls_in.unwrap_or(*window);
                     prop_assert!(own.contains(file.effective_at) && own <= *window);
-                    gathering.insert(file.upload);
-                    None
+                    Place::Gathering
                 }
-                Placement::Held { .. } => None,
+                Placement::Held { .. } => Place::Held,
+                Placement::Inspecting { .. } => Place::Inspected,
             };
             prop_assert_eq!(placed.insert(file.upload, batch), None, "placed once");
         }
@@ -108,7 +140,6 @@ proptest! {
                 prop_assert_eq!(batched.insert(upload, batch), None, "in one batch, once");
             }
         }
-        prop_assert!(gathering.is_empty(), "every group gets its window");
         // What waits to be carried over waits for a file of a later window.
         for (window, part) in pool.state.open.iter().filter(|(_, part)| part.manifest.files > 0) {
             let minimum = pool.state.pool.as_ref().unwrap().rules(window).close.minimum;
@@ -116,8 +147,13 @@ proptest! {
             let waiting = part.manifest.references().unwrap();
             batched.extend(waiting.iter().map(|file| (file.upload, part.batch)));
         }
-        placed.retain(|_, batch| batch.is_some());
-        let placed: BTreeMap<_, _> = placed.into_iter().filter_map(|(u, b)| Some((u, b?))).collect();
+        let gathers = placed.values().any(|place| *place == Place::Gathering);
+        prop_assert!(!gathers, "every group gets its window");
+        let batch = |(upload, place)| match place {
+            Place::Batch(batch) => Some((upload, batch)),
+            _ => None,
+        };
+        let placed: BTreeMap<_, _> = placed.into_iter().filter_map(batch).collect();
         prop_assert_eq!(placed, batched, "all that was placed is in its batch when all is quiet");
     }
 

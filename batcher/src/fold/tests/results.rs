@@ -46,7 +46,7 @@ impl Telling {
 
     fn last_published(&self) -> &ResultPublished {
         let published = |body| match body {
-            &Derived::ResultPublished(ref published) => Some(published),
+            Derived::ResultPublished(published) => Some(published),
             _ => None,
         };
         self.outputs.iter().rev().find_map(|output| published(&output.body)).unwrap()

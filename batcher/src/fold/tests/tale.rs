@@ -21,7 +21,7 @@ type Said = (u8, u16, u8, u8, u16);
 pub(super) type Tale = (u8, Vec<Said>);
 
 pub(super) fn said() -> impl Strategy<Value = Tale> {
-    let one = (0..27_u8, 0..20_000_u16, 0..6_u8, any::<u8>(), any::<u16>());
+    let one = (0..33_u8, 0..20_000_u16, 0..6_u8, any::<u8>(), any::<u16>());
     (0..RULES, prop::collection::vec(one, 1..150))
 }
 
@@ -135,6 +135,11 @@ pub(super) fn tell((number, all): &Tale) -> (Telling, Vec<Output>) {
             25 => drop(pool.correct(minute, u32::from(a % 3), *a)),
             26 => drop(pool.withdraw(minute, u32::from(a % 3))),
             19 | 20 => drop(decide_on_some_held_file(&mut pool, *a, *b)),
+            27 | 28 => {
+                upload += 1;
+                pool.inspected(upload, client, at);
+            }
+            29..=31 => drop(decide_on_some_inspected_file(&mut pool, *a, *b)),
             _ => {
                 if let Some((due, timer)) = pool.state.due() {
                     pool.say(TimerDue { timer, due });
@@ -175,10 +180,31 @@ fn ask_for_some_range(pool: &mut Telling, a: u8, b: u16) -> Vec<String> {
     told
 }
 
+/// Says anything of some file that was inspected, or never was.
+fn decide_on_some_inspected_file(pool: &mut Telling, a: u8, b: u16) -> Vec<String> {
+    let inspected = pool.outputs.iter().filter_map(|output| match &output.body {
+        Derived::FilePlaced(said) => (!said.file.inspections.is_empty()).then_some(&said.file),
+        _ => None,
+    });
+    let all: Vec<_> = inspected.map(|file| file.upload.bits()).collect();
+    let upload = all.get(usize::from(b) % all.len().max(1)).copied().unwrap_or(1);
+    let run = u128::from(a % 2);
+    match a % 9 {
+        0..=2 => pool.accepted(upload),
+        3 => pool.rejected(upload),
+        4 | 5 => pool.inspection_starts(upload, run),
+        6 | 7 => pool.inspection_breaks(upload, run),
+        _ => pool.retry_upload(upload, a.is_multiple_of(2)),
+    }
+}
+
 /// Releases or discards some file that was held, once or again.
 fn decide_on_some_held_file(pool: &mut Telling, a: u8, b: u16) -> Vec<String> {
     let held = pool.outputs.iter().filter_map(|output| match &output.body {
         Derived::FilePlaced(said) if matches!(said.placed, Placement::Held { .. }) => {
+            Some(&said.file)
+        }
+        Derived::FileAccepted(said) if matches!(said.placed, Placement::Held { .. }) => {
             Some(&said.file)
         }
         _ => None,

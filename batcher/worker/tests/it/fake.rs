@@ -42,6 +42,7 @@ pub(crate) fn file(content: &[u8]) -> FileRef {
         time_source: schemas::file::TimeSource::Server,
         clamped: false,
         quarantined: false,
+        inspections: Vec::new(),
     }
 }
 

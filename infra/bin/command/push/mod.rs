@@ -131,6 +131,9 @@ fn where_to(receipt: &UploadReceipt) -> String {
     if receipt.quarantined {
         return "held for an admin: its time is too far ahead".to_owned();
     }
+    if !receipt.inspections.is_empty() {
+        return "inspected before it is grouped".to_owned();
+    }
     let (start, end) = (window.start, window.end);
     let repeated = if receipt.repeated { ", as it was before" } else { "" };
     match (late, files_in_window) {

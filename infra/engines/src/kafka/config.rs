@@ -152,6 +152,7 @@ impl KafkaConfig {
         let (role, id) = match group {
             Group::Batchers => ("batcher", "sluice-batchers"),
             Group::Projectors => ("projector", "sluice-projectors"),
+            Group::Inspectors => ("inspector", "sluice-inspectors"),
         };
         let mut config = self.client(role);
         config

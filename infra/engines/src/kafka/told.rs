@@ -118,6 +118,7 @@ pub(super) fn name_of(group: Group) -> &'static str {
     match group {
         Group::Batchers => "batchers",
         Group::Projectors => "projectors",
+        Group::Inspectors => "inspectors",
     }
 }
 

@@ -10,7 +10,6 @@ mod single;
 pub(crate) use single::FormUpload;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Body;
 use infra::http::body::{Fault, whole};
@@ -20,7 +19,7 @@ use schemas::event::UpdateReceived;
 use schemas::file::FileRef;
 use schemas::id::UpdateId;
 use schemas::name::ObjectKey;
-use schemas::problem::FieldError;
+use schemas::problem::{Code, FieldError};
 use schemas::time::StoredAt;
 use schemas::topic::Offset;
 
@@ -28,7 +27,7 @@ use self::form::{Form, Part};
 use self::manifest::{Item, References};
 use super::{Incoming, Landed, Rejection, Said, Sender, Taken, judge_content};
 use crate::error::Error;
-use crate::quota::{Amount, Reserved};
+use crate::quota::{Amount, Exceeded, Reserved, narrow};
 use crate::state::State;
 
 /// A request to take an update.
@@ -62,6 +61,8 @@ struct Gathering<'a> {
     ask: &'a Update,
     /// The room for all of it.
     promise: Arc<Promise>,
+    /// What is left of what was reserved for it.
+    left_bytes: u64,
     said: Said,
     /// Whether its files may have come before.
     again: bool,
@@ -85,10 +86,17 @@ enum Judged {
 }
 
 impl<'a> Gathering<'a> {
-    fn new(ask: &'a Update, promise: Arc<Promise>, said: Said, again: bool) -> Self {
+    fn new(
+        ask: &'a Update,
+        promise: Arc<Promise>,
+        left_bytes: u64,
+        said: Said,
+        again: bool,
+    ) -> Self {
         Self {
             ask,
             promise,
+            left_bytes,
             said,
             again,
             files: Vec::new(),
@@ -126,7 +134,7 @@ impl State {
         let Sender { pool, client, key, .. } = &ask.sender;
         let update = self.upload_key.update(pool.id, *client, key.text());
         let _flight = self.flights.begin(update.uuid()).ok_or(Error::InProgress)?;
-        let pause_max = Duration::from_millis(self.limits.body_pause_ms_max);
+        let pause_max = self.pause_max();
         let bytes_max = self.limits.update_bytes_max;
         let promise = self.room_for(ask.size_bytes, bytes_max)?;
         let mut form = Form::begin(&ask.content_type, body, bytes_max, pause_max)?;
@@ -140,7 +148,7 @@ impl State {
             .collect();
         let again = self.may_be_again(ask, &items).await?;
         let mut reserved = self.reserve_update(ask, &items, again).await?;
-        let mut gathering = Gathering::new(ask, promise, said, again);
+        let mut gathering = Gathering::new(ask, promise, reserved.bytes(), said, again);
         match Box::pin(self.gather(&mut gathering, &items, &mut form)).await {
             Ok(()) if gathering.is_open() && !gathering.files.is_empty() => {
                 let taken = self.say_update(update, gathering).await?;
@@ -157,25 +165,32 @@ impl State {
         }
     }
 
-    /// Room for its files in the quotas; a repeat has had it.
+    /// Room in the quotas for those of its files that have not had it before.
     async fn reserve_update(
         &self,
         ask: &Update,
         items: &[Item],
         again: bool,
     ) -> Result<Reserved, Error> {
-        let first = items.first().map(|item| item.upload);
-        if let (true, Some(first)) = (again, first)
-            && self.find(&ask.sender, first).await?.is_some()
-        {
+        if ask.sender.policy().quota.is_none() {
             return Ok(Reserved::none());
         }
-        let said = items.iter().map(|item| item.size_bytes).sum::<Option<u64>>();
+        let mut new = Vec::with_capacity(items.len());
+        for item in items {
+            if !again || self.find(&ask.sender, item.upload).await?.is_none() {
+                new.push(item.size_bytes);
+            }
+        }
+        if new.is_empty() {
+            return Ok(Reserved::none());
+        }
+        let files = new.len() as u64;
+        let said = new.into_iter().sum::<Option<u64>>();
         let bytes = match said.or(ask.size_bytes) {
             Some(bytes) => bytes,
             None => self.left_bytes(&ask.sender, self.limits.update_bytes_max).await?,
         };
-        self.reserve(&ask.sender, Amount { files: items.len() as u64, bytes }).await
+        self.reserve(&ask.sender, Amount { files, bytes }).await
     }
 
     /// The first part.
@@ -251,7 +266,8 @@ impl State {
         }
         let declared = item.declared(part.content_type.as_deref())?;
         declared.judge(files.size_bytes_max, Some(files))?;
-        let bounds = self.file_bounds(declared.size_bytes, files.size_bytes_max);
+        let mut bounds = self.file_bounds(declared.size_bytes, files.size_bytes_max);
+        narrow(&mut bounds, gathering.left_bytes);
         let incoming = Incoming::begin(part.body(), bounds).await?;
         let head = incoming.head();
         if head.is_empty() {
@@ -262,15 +278,10 @@ impl State {
             declared.judge_digest(incoming.read_through().await?.sha256)?;
             return Ok(Judged::Unused);
         }
-        let stored = self
-            .store(
-                self.object_of(&sender.pool.pool, item.upload),
-                incoming,
-                &declared,
-                &gathering.promise,
-            )
-            .await?;
+        let stored =
+            self.store_for((sender, item.upload), incoming, &declared, &gathering.promise).await?;
         gathering.stored.push(stored.object.clone());
+        gathering.left_bytes = gathering.left_bytes.saturating_sub(stored.came.size_bytes);
         gathering.stored_at = stored.stored_at;
         let said = Said { observed_at: Some(item.observed_at), ..gathering.said };
         Ok(Judged::New(sender.reference(item.upload, &declared, said, &stored)))
@@ -312,6 +323,9 @@ impl State {
 fn rejection_of(error: Error, form: &Form) -> Result<Rejection, Error> {
     match error {
         Error::File(rejection) => Ok(rejection),
+        Error::Body(Fault::Over { code: Code::PoolQuotaExceeded, .. }) => {
+            Err(Error::Quota(Exceeded::Pool))
+        }
         Error::Body(Fault::Over { bytes_max: size_bytes_max, .. }) => {
             Ok(Rejection::TooLarge { size_bytes_max })
         }

@@ -1,7 +1,5 @@
 //! One file that is sent as a form, as browsers and clients of earlier systems send it.
 
-use std::time::Duration;
-
 use axum::body::Body;
 use infra::http::body::Fault;
 use schemas::name::FileName;
@@ -34,7 +32,7 @@ impl State {
         body: Body,
     ) -> Result<(Upload, Taken), Error> {
         let FormUpload { sender, said, content_type, name } = ask;
-        let pause_max = Duration::from_millis(self.limits.body_pause_ms_max);
+        let pause_max = self.pause_max();
         let size_bytes_max = sender.policy().files.size_bytes_max;
         let bytes_max = size_bytes_max.saturating_add(AROUND_BYTES_MAX);
         let of_a_file = |error| match error {

@@ -2,6 +2,7 @@
 
 mod audit;
 mod directory;
+mod inspections;
 mod people;
 
 pub use audit::audit;
@@ -108,6 +109,7 @@ fn file() -> FileRef {
         time_source: TimeSource::Client,
         clamped: false,
         quarantined: false,
+        inspections: Vec::new(),
     }
 }
 
@@ -150,6 +152,7 @@ pub fn events() -> Vec<Event> {
     let created = PoolCreated { pool: pool(), name, owner: by, semantics: 1, policy: policy() };
     all.insert(0, created.into());
     all.extend(events_of_files(by, account, stored_at));
+    all.extend(inspections::events());
     all
 }
 
@@ -230,6 +233,7 @@ pub fn derived() -> Vec<Derived> {
     all.extend(derived_of_windows());
     all.extend(people::derived());
     all.extend(derived_of_work());
+    all.extend(inspections::derived());
     all
 }
 
@@ -312,7 +316,7 @@ fn derived_of_windows() -> Vec<Derived> {
         BatchAmended { closed: closed(2, CloseReason::Late), supersedes: 1, added: 1 }.into(),
         BatchFailed { batch: batch(), revision: 1, attempts: 3, reason: None }.into(),
         BatchCancelled { batch: batch(), window, part: 1, revision: 2, out: 2, files: 2 }.into(),
-        BatchRetried { batch: batch(), revision: 1, by }.into(),
+        BatchRetried { batch: batch(), revision: 1, by: AccountId::from_bits(id(7)) }.into(),
     ]
 }
 

@@ -142,5 +142,6 @@ pub(crate) fn file(number: u64, at: LogTime) -> FileRef {
         time_source: TimeSource::Client,
         clamped: false,
         quarantined: false,
+        inspections: Vec::new(),
     }
 }

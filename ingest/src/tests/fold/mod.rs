@@ -2,6 +2,8 @@
 //!
 //! In front of each answer it puts a window that closed by itself, as the real one may.
 
+mod files;
+
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -12,11 +14,10 @@ use infra::log::{Append, Draft, Find, Read, Record, SqliteLog};
 use schemas::digest::Digest;
 use schemas::event::{
     Backlog, BatchLeased, BatchReady, BatchRetried, ClaimRefusal, ClaimRefused, CloseReason,
-    Derived, Directory, Event, ExpiryReason, FilePlaced, HeldReason, JoinTokenIssued, LeaseExpired,
-    MemberAdded, MemberRemoved, MemberRoleChanged, OfferRefusal, Placement, PolicyChangeRequested,
-    PolicyChanged, RedeliveryBegun, Refusal, RequestRefused, ResultCorrected, ResultOffered,
-    ResultPublished, ResultRefused, ResultWithdrawn, TokenUsed, UploadRefused, UploadRepeated,
-    example,
+    Derived, Directory, Event, ExpiryReason, JoinTokenIssued, LeaseExpired, MemberAdded,
+    MemberRemoved, MemberRoleChanged, OfferRefusal, PolicyChangeRequested, PolicyChanged,
+    RedeliveryBegun, Refusal, RequestRefused, ResultCorrected, ResultOffered, ResultPublished,
+    ResultRefused, ResultWithdrawn, TokenUsed, example,
 };
 use schemas::file::FileRef;
 use schemas::id::{AccountId, BatchId, ClaimId, EventId, PoolId, ResultId, TokenId, UploadId};
@@ -37,6 +38,7 @@ struct Pool {
     members: BTreeMap<AccountId, RoleSet>,
     tokens: HashMap<TokenId, (RoleSet, u32, Option<LogTime>)>,
     seen: HashMap<UploadId, Digest>,
+    inspecting: HashMap<UploadId, Arc<FileRef>>,
     waiting: u32,
     closed: u128,
     claimable: VecDeque<BatchId>,
@@ -159,10 +161,6 @@ impl Pool {
                 vec![JoinTokenIssued { token, roles, uses_max, expires_at }.into()]
             }
             Event::MemberJoinRequested(ask) => vec![self.join(ask.account, ask.token, at)],
-            Event::UploadReceived(received) => vec![self.place(received.file)],
-            Event::UpdateReceived(update) => {
-                update.items.into_iter().map(|file| self.place(file)).collect()
-            }
             // What has a lease no more was given up here.
             Event::BatchRetryRequested(ask) => {
                 let was = (1..=self.closed).contains(&ask.batch.bits());
@@ -171,9 +169,6 @@ impl Pool {
                 }
                 self.claimable.push_back(ask.batch);
                 vec![BatchRetried { batch: ask.batch, revision: 1, by: ask.by }.into()]
-            }
-            Event::UploadReleaseRequested(_) | Event::UploadDiscardRequested(_) => {
-                vec![refused(Refusal::NotHeld)]
             }
             Event::WindowCloseAsked(_) => vec![self.close()],
             Event::BatchRequested(_) | Event::RangeListed(_) => {
@@ -198,6 +193,12 @@ impl Pool {
                 let (batch, epoch, reason) = (failure.batch, failure.epoch, ExpiryReason::Failed);
                 vec![LeaseExpired { batch, revision: 1, epoch, reason, attempts: 1 }.into()]
             }
+            other => self.answer_of_results(other),
+        }
+    }
+
+    fn answer_of_results(&mut self, event: Event) -> Vec<Derived> {
+        match event {
             Event::ResultOffered(offer) => vec![self.offer(offer)],
             Event::ResultCorrected(correction) => vec![self.correct(correction)],
             Event::ResultWithdrawRequested(ask) => {
@@ -208,7 +209,7 @@ impl Pool {
                 Some(member) if !self.members.contains_key(&member) => refused(Refusal::NoMember),
                 member => RedeliveryBegun { by: ask.by, member, from_seq: ask.from_seq }.into(),
             }],
-            Event::TimerDue(_) | Event::SemanticsRaised(_) => Vec::new(),
+            other => self.answer_of_files(other),
         }
     }
 
@@ -267,24 +268,6 @@ impl Pool {
         let used =
             TokenUsed { token, roles: *gives, uses_left: *uses_left, expires_at: *expires_at };
         self.belong(account, roles, Some(used))
-    }
-
-    fn place(&mut self, file: FileRef) -> Derived {
-        let (upload, client) = (file.upload, file.client);
-        match self.seen.get(&upload) {
-            Some(sha256) if *sha256 == file.sha256 => {
-                UploadRepeated { upload, update: None }.into()
-            }
-            Some(_) => UploadRefused { upload, client, update: None }.into(),
-            None => {
-                self.seen.insert(upload, file.sha256);
-                self.waiting += 1;
-                let (_, policy) = self.id.as_ref().unwrap();
-                let window = policy.windows.of(file.effective_at);
-                let placed = Placement::Held { reason: HeldReason::TooLate, window };
-                FilePlaced { file: Arc::new(file), update: None, placed, sent: None }.into()
-            }
-        }
     }
 
     fn close(&mut self) -> Derived {
