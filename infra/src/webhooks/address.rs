@@ -12,7 +12,7 @@ const URL_BYTES_MAX: usize = 1_000;
 /// Networks that are nobody's, everybody's or somebody's own (the special-purpose registries of
 /// RFC 6890 as of 2026), and the address at which one cloud tells its guests about themselves.
 const V4_NOT_REACHED: [(Ipv4Addr, u8); 16] = [
-    (Ipv4Addr::new(0, 0, 0, 0), 8),
+    (Ipv4Addr::UNSPECIFIED, 8),
     (Ipv4Addr::new(10, 0, 0, 0), 8),
     (Ipv4Addr::new(100, 64, 0, 0), 10),
     (Ipv4Addr::new(127, 0, 0, 0), 8),
@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     /// A line is an address or a URL, and whether it is reached; beside it whether it is where
-    /// 127.0.0.0/8 and fd00:1::/32 are allowed.
+    /// `127.0.0.0/8` and `fd00:1::/32` are allowed.
     const TABLE: &str = include_str!("targets.txt");
 
     #[test]
