@@ -8,7 +8,7 @@ use std::time::Duration;
 /// Waits, counted in the first one.
 const WAITS: [u64; 9] = [1, 60, 360, 1_440, 3_600, 7_200, 10_080, 14_400, 17_280];
 /// A target is left alone for no longer than this, whatever it asks.
-const ASKED_MAX: Duration = Duration::from_secs(86_400);
+const ASKED_MAX: Duration = Duration::from_hours(24);
 
 /// The wait in milliseconds after so many failures in a row; `None` when it is given up. `dice` is
 /// any number.
