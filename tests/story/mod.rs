@@ -2,9 +2,11 @@
 
 mod digits;
 mod ends;
+mod gusts;
 mod person;
 mod photos;
 mod ranges;
 mod sheet;
 mod softmax;
 mod stage;
+mod triggers;
