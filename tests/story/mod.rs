@@ -3,9 +3,11 @@
 mod again;
 mod digits;
 mod ends;
+mod gusts;
 mod person;
 mod photos;
 mod ranges;
 mod sheet;
 mod softmax;
 mod stage;
+mod triggers;
