@@ -23,6 +23,8 @@ pub(crate) struct Setup {
     pub(crate) faults: String,
     pub(crate) limits: Vec<String>,
     pub(crate) log: Option<String>,
+    /// What is said beyond that.
+    pub(crate) arguments: Vec<String>,
 }
 
 impl Setup {
@@ -31,7 +33,13 @@ impl Setup {
     pub(crate) fn new(data: &Path) -> Self {
         let limits = ["period_ms_min=1000", "snapshot_events=100", "address_requests_per_s=0"];
         let limits = limits.map(str::to_owned).into();
-        Self { data: data.to_owned(), faults: String::new(), limits, log: None }
+        Self {
+            data: data.to_owned(),
+            faults: String::new(),
+            limits,
+            log: None,
+            arguments: Vec::new(),
+        }
     }
 
     pub(crate) fn faults(mut self, faults: impl Into<String>) -> Self {
@@ -73,6 +81,7 @@ impl Server {
         if let Some(log) = &self.setup.log {
             command.args(["--log", log]);
         }
+        command.args(&self.setup.arguments);
         command.env("SLUICE_FAULTS", &self.setup.faults);
         command.env("SLUICE_ADMIN_PASSWORD", ADMIN_PASSWORD);
         let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
@@ -85,6 +94,11 @@ impl Server {
         address.clone_into(&mut self.address);
         self.child = Some(child);
         true
+    }
+
+    /// Says other things at the next start.
+    pub(crate) fn say(&mut self, arguments: &[&str]) {
+        self.setup.arguments = arguments.iter().map(|&said| said.to_owned()).collect();
     }
 
     /// Arms other faults for the next start.

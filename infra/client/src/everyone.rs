@@ -29,7 +29,7 @@ impl Client {
     }
 }
 
-fn span<'a, T: std::fmt::Display>(call: Call<'a>, from: Option<T>, to: Option<T>) -> Call<'a> {
+fn span<T: std::fmt::Display>(call: Call<'_>, from: Option<T>, to: Option<T>) -> Call<'_> {
     call.query("from", from).query("to", to)
 }
 

@@ -51,6 +51,7 @@ fn denial(code: Code, notes: &Notes) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use Code::{Forbidden, Internal, InvalidToken, NotFound, OutcomeUnknown, Unavailable};
     use schemas::id::AccountId;
     use schemas::route;
 
@@ -68,7 +69,6 @@ mod tests {
             });
             assert_eq!(verdict.as_deref(), expected, "{} {status} {code:?}", route.path);
         };
-        use Code::{Forbidden, Internal, InvalidToken, NotFound, OutcomeUnknown, Unavailable};
         check(route::LOG_IN, &somebody, 200, None, Some("Done"));
         check(route::TOKEN, &refreshed, 200, None, None);
         check(route::TOKEN, &stolen, 400, None, Some("Denied refresh-reused"));

@@ -18,7 +18,7 @@ mod windows;
 mod work;
 
 pub(crate) use audit::outcome_of;
-pub use audit::{AuditHourRow, AuditRow, PoolAuditHourRow, PoolAuditRow};
+pub use audit::{AUDIT, AuditHourRow, AuditRow, PoolAuditHourRow, PoolAuditRow};
 pub use batches::{
     BatchResultRow, BatchRow, BatchWeekRow, ManifestFileRow, PoolBatchRow, RevisionRow,
 };
@@ -157,6 +157,10 @@ mod tests {
         }
     }
 
+    fn audited(Audit::AuditRecorded(recorded): &Audit) -> Said<'_> {
+        Said::Audit { recorded, id: EventId::from_bits(1), time: LogTime::from_millis(5) }
+    }
+
     /// Folds every example record and checks that what is written is of the projection's tables.
     #[test]
     fn projections_write_their_own_tables_only() {
@@ -164,9 +168,6 @@ mod tests {
         let derived = schemas::event::example::derived();
         let deliveries = schemas::event::example::deliveries();
         let audit = schemas::event::example::audit();
-        fn audited(Audit::AuditRecorded(recorded): &Audit) -> Said<'_> {
-            Said::Audit { recorded, id: EventId::from_bits(1), time: LogTime::from_millis(5) }
-        }
         for projection in ALL {
             let mut writes = Writes::default();
             let said: Vec<Said<'_>> = match projection.source {
