@@ -12,6 +12,7 @@ mod broker;
 mod chaos;
 mod cli;
 mod demo;
+mod federated;
 mod full_disk;
 mod inspections;
 mod keeping;

@@ -23,6 +23,7 @@ pub(crate) struct Setup {
     pub(crate) faults: String,
     pub(crate) limits: Vec<String>,
     pub(crate) log: Option<String>,
+    /// What is said beyond that.
     pub(crate) flags: Vec<String>,
 }
 
@@ -87,6 +88,11 @@ impl Server {
         address.clone_into(&mut self.address);
         self.child = Some(child);
         true
+    }
+
+    /// Says other things at the next start.
+    pub(crate) fn say(&mut self, flags: &[&str]) {
+        self.setup.flags = flags.iter().map(|&said| said.to_owned()).collect();
     }
 
     /// Arms other faults for the next start.

@@ -42,7 +42,7 @@ pub(crate) struct Cli {
 enum Command {
     #[command(flatten)]
     Client(ClientCommand),
-    Up(up::UpArgs),
+    Up(Box<up::UpArgs>),
     Demo(demo::DemoArgs),
     Replay(replay::ReplayArgs),
     Rebuild(rebuild::RebuildArgs),
@@ -60,7 +60,7 @@ async fn main() -> ExitCode {
     let session = Session::new(cli.global);
     let outcome = match cli.command {
         Command::Client(command) => command.run(&session).await,
-        Command::Up(args) => up::run(args).await.map(|()| Done::Whole),
+        Command::Up(args) => up::run(*args).await.map(|()| Done::Whole),
         Command::Demo(args) => Box::pin(demo::run(args)).await,
         Command::Replay(args) => replay::run(args).await,
         Command::Rebuild(args) => rebuild::run(args).await,

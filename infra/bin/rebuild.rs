@@ -7,6 +7,7 @@ use anyhow::bail;
 use clap::Args;
 use infra::log::Read;
 use infra::views::SqliteViews;
+use schemas::topic::Topic;
 
 use crate::outcome::Done;
 use crate::replay::directory;
@@ -38,9 +39,12 @@ pub(crate) async fn run(args: RebuildArgs) -> anyhow::Result<Done> {
     let located = fold.pools().filter_map(|(_, pool)| pool.located.as_deref().cloned());
     let located: Vec<_> = located.collect();
     let views = SqliteViews::open_fresh(&args.into).await?;
-    let records = projector::rebuild(read.as_ref() as &dyn Read, &views, &located).await?;
-    views.finish(&args.into).await?;
     let live = args.data.join("views.sqlite");
+    // It may have been written to the very end, when the tables could follow no more.
+    let audited = infra::views::reached(&live, projector::AUDIT, &Topic::audit()).await?;
+    let read = read.as_ref() as &dyn Read;
+    let records = projector::rebuild(read, &views, &located, audited).await?;
+    views.finish(&args.into).await?;
     let differences = infra::views::differences(&live, &args.into).await?;
     let report = serde_json::json!({
         "pools": located.len(), "records": records, "differences": differences,

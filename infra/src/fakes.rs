@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::clock::ManualClock;
 use crate::directory::{Directory, draft, said};
-use crate::identity::{KeyRing, LocalIdentity, LocalParts};
+use crate::identity::{External, KeyRing, LocalIdentity, LocalParts};
 use crate::kept::{self, Cells, Kept};
 use crate::log::{
     self, Append, Appended, Chunk, Draft, Error, Find, Group, Owned, Position, Read, Record, Tail,
@@ -298,7 +298,23 @@ impl Installation {
         kept: Arc<dyn Kept>,
         log: Arc<dyn Append>,
     ) -> Arc<LocalIdentity> {
-        let parts = LocalParts {
+        LocalIdentity::open(self.parts(directory, kept, log), &self.limits).await.unwrap()
+    }
+
+    /// The identity of one instance that lets the people of an issuer in.
+    pub(crate) async fn identity_with(&self, external: Option<External>) -> Arc<LocalIdentity> {
+        let directory = self.directory().await;
+        let parts = self.parts(directory, self.kept.clone(), Arc::new(self.log.clone()));
+        LocalIdentity::open(LocalParts { external, ..parts }, &self.limits).await.unwrap()
+    }
+
+    fn parts(
+        &self,
+        directory: Arc<Directory>,
+        kept: Arc<dyn Kept>,
+        log: Arc<dyn Append>,
+    ) -> LocalParts {
+        LocalParts {
             kept,
             log,
             directory,
@@ -306,8 +322,8 @@ impl Installation {
             keys: Arc::new(KeyRing::from_seed([3; 32]).unwrap()),
             issuer: "https://sluice.test".into(),
             audience: "sluice".into(),
-        };
-        LocalIdentity::open(parts, &self.limits).await.unwrap()
+            external: None,
+        }
     }
 
     /// Appends to the directory as others do.

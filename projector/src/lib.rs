@@ -31,6 +31,7 @@ pub use known::KnownTables;
 pub use metrics::ProjectorMetrics;
 pub use notices::{Hub, HubParts};
 pub use progress::Progress;
+pub use project::AUDIT;
 pub use read::{Reading, routes};
 pub use rebuild::rebuild;
 pub use run::{Deps, Error, prepare, run};

@@ -123,6 +123,12 @@ limits! {
     audit_waiting_max: 10_000;
     /// Longest an answer waits for its record in the audit log.
     audit_wait_ms_max: 1_000;
+    /// How long the keys of an external issuer are taken as they were fetched.
+    issuer_keys_ms: 600_000;
+    /// How long they are believed when they cannot be fetched again.
+    issuer_keys_ms_max: 86_400_000;
+    /// The least time between two fetches of them, whatever key a token names.
+    issuer_pause_ms_min: 10_000;
     /// Rows that one request for a filtered list looks at; the next page goes on from there.
     walk_rows_max: 5_000;
     /// Password checks at once: each takes 19 MiB for some tens of milliseconds.

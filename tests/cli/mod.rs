@@ -2,6 +2,7 @@
 
 mod backup;
 mod import;
+mod invitation;
 mod output;
 mod prove;
 mod receipts;

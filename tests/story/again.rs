@@ -3,6 +3,7 @@
 
 use schemas::api::{BatchView, DeliveryState, DeliveryView, ResultReceipt, ResultView};
 use schemas::id::ResultId;
+use schemas::problem::Code;
 
 use super::person::{Person, end};
 use super::stage::{Stage, eventually};
@@ -103,10 +104,10 @@ async fn withdrawn_and_once_more(stage: &Stage, people: [&Person; 3], kept: Resu
     let client = client.signing_in("ada".parse().unwrap(), super::person::PASSWORD);
     let pool = POOL.parse().unwrap();
     let gone = client.latest_result(&pool).await.unwrap_err();
-    assert_eq!(gone.code().map(|code| code.as_str()), Some("result-withdrawn"));
+    assert_eq!(gone.code().map(Code::as_str), Some("result-withdrawn"));
     let to = ada.folder.join("gone");
     let fetched = client.fetch_result(&pool, &bad, &to, &client::Progress::none()).await;
-    assert_eq!(fetched.unwrap_err().code().map(|code| code.as_str()), Some("result-withdrawn"));
+    assert_eq!(fetched.unwrap_err().code().map(Code::as_str), Some("result-withdrawn"));
     assert_eq!(states(ada, bad.result, &["--missing"]).await, [], "nobody is to get it");
 
     // Buoy lost its files; what it had, it gets once more, but for what is owed to nobody.

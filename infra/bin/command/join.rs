@@ -2,7 +2,7 @@
 
 use clap::Args;
 use schemas::api::{JoinDevice, SignedIn};
-use schemas::name::PoolName;
+use schemas::name::{PoolName, UserName};
 use serde_json::json;
 
 use super::pool::roles;
@@ -23,16 +23,27 @@ pub(crate) struct JoinArgs {
     /// this once
     #[arg(long)]
     device: bool,
+    /// Make an account of this name in the same call, the token being your invitation; the password
+    /// is SLUICE_PASSWORD, or the terminal asks
+    #[arg(long, value_name = "NAME", conflicts_with = "device")]
+    name: Option<UserName>,
 }
 
 pub(crate) async fn run(args: JoinArgs, session: &Session) -> anyhow::Result<Done> {
     let from_stdin = args.join_token.as_deref() == Some("-");
     let token = secret::password(from_stdin, args.join_token.as_deref(), Prompt::JoinToken)?;
+    let token = token.trim().to_owned();
     if args.device {
-        return join_device(&args.pool, token.trim(), session).await;
+        let ask = JoinDevice { token, user_name: None, password: None };
+        return newcomer(&args.pool, ask, session).await;
+    }
+    if args.name.is_some() {
+        let password = secret::password(false, session.password(), Prompt::NewPassword)?;
+        let ask = JoinDevice { token, user_name: args.name, password: Some(password) };
+        return newcomer(&args.pool, ask, session).await;
     }
     let client = session.client()?;
-    client.join(&args.pool, token.trim()).await?;
+    client.join(&args.pool, &token).await?;
     session.print.object(&client.pool(&args.pool).await?, |pool| {
         let every = spoken(pool.policy.update_every_ms);
         format!("joined {} as {}; its members send every {every}", pool.name, roles(pool.roles))
@@ -40,9 +51,9 @@ pub(crate) async fn run(args: JoinArgs, session: &Session) -> anyhow::Result<Don
     Ok(Done::Whole)
 }
 
-async fn join_device(pool: &PoolName, token: &str, session: &Session) -> anyhow::Result<Done> {
+/// Somebody who has no account, and gets one.
+async fn newcomer(pool: &PoolName, ask: JoinDevice, session: &Session) -> anyhow::Result<Done> {
     let client = session.stranger()?;
-    let ask = JoinDevice { token: token.to_owned(), user_name: None, password: None };
     let joined = client.join_device(pool, &ask).await?;
     let signed_in = SignedIn {
         user_id: joined.user_id,
@@ -53,13 +64,13 @@ async fn join_device(pool: &PoolName, token: &str, session: &Session) -> anyhow:
         refresh_token: joined.refresh_token,
     };
     session.keep(&client, &signed_in)?;
-    let password = joined.password.unwrap_or_default();
-    let told = json!({
-        "user_id": joined.user_id, "user_name": joined.user_name, "password": password,
-    });
-    session.print.object(&told, |_| {
-        let roles = roles(joined.roles);
-        format!("{} joined {pool} as {roles}\npassword {password}", joined.user_name)
-    })?;
+    let mut told = json!({ "user_id": joined.user_id, "user_name": joined.user_name });
+    let mut text = format!("{} joined {pool} as {}", joined.user_name, roles(joined.roles));
+    if let (Some(password), Some(told)) = (joined.password, told.as_object_mut()) {
+        // Chosen by the server, and shown this once.
+        text = format!("{text}\npassword {password}");
+        told.insert("password".to_owned(), password.into());
+    }
+    session.print.object(&told, |_| text)?;
     Ok(Done::Whole)
 }

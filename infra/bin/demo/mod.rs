@@ -124,6 +124,8 @@ fn up_args(args: &DemoArgs, password: &str) -> UpArgs {
         listen: args.listen,
         insecure: false,
         sign_ups: SignUps::Open,
+        oidc_issuer: None,
+        oidc_audience: None,
         tls_cert: None,
         tls_key: None,
         log: None,

@@ -5,9 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use clap::Args;
+use infra::clock::Clock;
 use infra::http::peer::{Proxies, ProxyHeader};
 use infra::http::tls::Tls;
+use infra::identity::External;
 use infra::webhooks::Reach;
 use schemas::limit::Limits;
 
@@ -32,6 +35,12 @@ pub(crate) struct UpArgs {
     /// Who may sign up: anyone, whoever has a pool's join token (as a device), or nobody
     #[arg(long, env = "SLUICE_SIGN_UPS", value_enum, default_value_t)]
     pub(crate) sign_ups: SignUps,
+    /// An external OpenID Connect issuer whose people are let in: its URL, as its tokens say `iss`
+    #[arg(long, env = "SLUICE_OIDC_ISSUER", value_name = "URL", requires = "oidc_audience")]
+    pub(crate) oidc_issuer: Option<String>,
+    /// Whom its tokens must be for, as they say `aud`
+    #[arg(long, env = "SLUICE_OIDC_AUDIENCE", value_name = "TEXT", requires = "oidc_issuer")]
+    pub(crate) oidc_audience: Option<String>,
     /// The log: a file in the data folder, or kafka://HOST:PORT[,HOST:PORT…]
     #[arg(long, env = "SLUICE_LOG", value_name = "URL")]
     pub(crate) log: Option<String>,
@@ -172,6 +181,19 @@ impl UpArgs {
             .map_err(|wrong| format!("--proxy-header {}: {wrong}", self.proxy_header))?;
         Proxies::new(&self.proxies, header)
             .map_err(|(network, wrong)| format!("--trusted-proxy {network}: {wrong}"))
+    }
+
+    /// The external issuer, if one is set.
+    pub(crate) fn external(
+        &self,
+        clock: &Arc<dyn Clock>,
+        limits: &Limits,
+    ) -> anyhow::Result<Option<External>> {
+        let (Some(issuer), Some(audience)) = (&self.oidc_issuer, &self.oidc_audience) else {
+            return Ok(None);
+        };
+        let external = External::new(issuer, audience, Arc::clone(clock), limits);
+        external.map(Some).with_context(|| format!("--oidc-issuer {issuer}"))
     }
 
     /// How long requests under way have to finish.

@@ -143,6 +143,7 @@ impl Ground {
             keys: Arc::clone(&self.keys),
             issuer: "sluice".to_owned(),
             audience: "sluice".to_owned(),
+            external: args.external(clock, limits)?,
         };
         let identity = LocalIdentity::open(parts, limits).await?;
         let password = args.admin_password.clone().map(Into::into);

@@ -126,7 +126,10 @@ impl From<identity::Error> for Refused {
             identity::Error::WeakPassword => Code::WeakPassword.into(),
             identity::Error::Full => Code::AccountsFull.into(),
             identity::Error::Disabled => Code::AccountDisabled.into(),
-            identity::Error::InvalidCredentials => Code::InvalidCredentials.into(),
+            identity::Error::InvalidCredentials | identity::Error::NoIssuer => {
+                Code::InvalidCredentials.into()
+            }
+            identity::Error::Closed => Code::SignUpClosed.into(),
             identity::Error::InvalidToken => Code::InvalidToken.into(),
             identity::Error::Busy => Code::TooBusy.into(),
             identity::Error::Unavailable { reason, retry_after } => {

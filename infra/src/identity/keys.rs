@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::{fresh, secret_file};
 
 /// What stands before the 32 bytes of an Ed25519 key in PKCS#8 (RFC 8410, section 7).
-const PKCS8_HEAD: [u8; 16] =
+pub(super) const PKCS8_HEAD: [u8; 16] =
     [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
 const PEM_TAG: &str = "PRIVATE KEY";
 /// The file of all public halves, beside that of the keys.

@@ -14,11 +14,12 @@ use schemas::name::UserName;
 use schemas::time::Wall;
 use schemas::topic::Topic;
 
+use super::federated::is_reserved;
 use super::password::{Passwords, check_strength};
 use super::refresh::{self, Redeemed, RefreshRow, Refreshes};
 use super::services::ClientRow;
 use super::token::{Said, Tokens};
-use super::{Caller, Error, Identity, KeyRing, Proof, Result, Secret, Standing, Token};
+use super::{Caller, Error, External, Identity, KeyRing, Proof, Result, Secret, Standing, Token};
 use crate::audit::trail;
 use crate::clock::Clock;
 use crate::directory::{Directory, Fold, draft, said};
@@ -36,7 +37,8 @@ crate::row! {
     /// An account by its name: the one conditional insert there is makes the name unique.
     AccountByName in "account_by_name" (name: UserName) {
         account: AccountId,
-        /// The password's hash, as a PHC string; of an API client, whose it is.
+        /// The password's hash, as a PHC string; of an API client, whose it is; of somebody whom the
+        /// external issuer knows, who it is there.
         password: String,
         platform_admin: bool,
         created_at: Wall,
@@ -60,6 +62,8 @@ pub struct LocalParts {
     pub issuer: String,
     /// The `aud` of tokens.
     pub audience: String,
+    /// Whose people are let in beside those who have a password here.
+    pub external: Option<External>,
 }
 
 /// The identity that Sluice keeps itself.
@@ -73,6 +77,7 @@ pub struct LocalIdentity {
     refreshes: Refreshes,
     pub(super) token_ms: u64,
     pub(super) clients_max: u64,
+    pub(super) external: Option<External>,
     passwords: Passwords,
     accounts_max: u64,
     shown_max: Duration,
@@ -94,6 +99,7 @@ impl LocalIdentity {
             log: parts.log,
             directory: parts.directory,
             clock: parts.clock,
+            external: parts.external,
             passwords,
             accounts_max: limits.accounts_max,
             shown_max: Duration::from_millis(limits.answer_ms_max),
@@ -125,7 +131,7 @@ impl LocalIdentity {
         Ok(self.kept.put(Cells::of(AccountByName { password, ..row })).await?)
     }
 
-    async fn find(&self, name: &UserName) -> Result<Option<AccountByName>> {
+    pub(super) async fn find(&self, name: &UserName) -> Result<Option<AccountByName>> {
         let page =
             self.kept.page(Scan::of::<AccountByName>([name.clone().cell()]).limit(1)).await?;
         let rows = page.rows::<AccountByName>().map_err(kept::Error::from)?;
@@ -176,6 +182,15 @@ impl LocalIdentity {
         self.say(AccountCreated { account, name, platform_admin, owner }).await?;
         // Said and durable: whether this instance has heard it yet makes no difference to that.
         _ = self.directory.wait_for(is_listed, self.shown_max).await;
+        Ok(())
+    }
+
+    /// Whether there may be one more account.
+    pub(super) fn has_room(&self) -> Result<()> {
+        let accounts = self.directory.read(Fold::accounts);
+        if u64::try_from(accounts).unwrap_or(u64::MAX) >= self.accounts_max {
+            return Err(Error::Full);
+        }
         Ok(())
     }
 
@@ -277,13 +292,10 @@ impl LocalIdentity {
 impl Identity for LocalIdentity {
     async fn enrol(&self, name: UserName, password: Secret) -> Result<AccountId> {
         check_strength(&password)?;
-        if name.as_str() == ADMIN {
+        if name.as_str() == ADMIN || is_reserved(&name) {
             return Err(Error::NameTaken);
         }
-        let accounts = self.directory.read(Fold::accounts);
-        if u64::try_from(accounts).unwrap_or(u64::MAX) >= self.accounts_max {
-            return Err(Error::Full);
-        }
+        self.has_room()?;
         let (row, new) = self.claim(name, &password, false).await?;
         if !new {
             // A repeat after an unknown outcome finishes what was begun; all others are refused.
@@ -302,6 +314,9 @@ impl Identity for LocalIdentity {
             Proof::Password { name, password } => self.by_password(name, password).await,
             Proof::Refresh { token } => self.by_refresh(&token).await,
             Proof::Client { client, secret } => self.by_secret(client, &secret).await,
+            Proof::Assertion { assertion, newcomers } => {
+                Box::pin(self.by_assertion(&assertion, newcomers)).await
+            }
         }
     }
 

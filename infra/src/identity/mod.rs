@@ -7,6 +7,8 @@
 //!   instance from the return of `sign_out` on, on all others within a second.
 //! * Whoever cannot tell whether a session was signed out lets nobody in.
 
+mod external;
+mod federated;
 mod keys;
 mod local;
 mod password;
@@ -19,6 +21,7 @@ pub mod suite;
 mod tests;
 mod token;
 
+pub use external::{BadIssuer, External};
 pub use keys::{BadKey, KeyRing};
 pub use local::{LocalIdentity, LocalParts};
 pub use receipt::{BadReceipt, Notary, Verifier};
@@ -87,6 +90,22 @@ pub enum Proof {
         /// Its secret.
         secret: Secret,
     },
+    /// A token of the external issuer.
+    Assertion {
+        /// As it was given.
+        assertion: Secret,
+        /// What becomes of somebody who has no account yet.
+        newcomers: Newcomers,
+    },
+}
+
+/// What becomes of people of the external issuer who have no account yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Newcomers {
+    /// They get one.
+    Enrolled,
+    /// They are refused.
+    Refused,
 }
 
 /// Whether an account is alive.
@@ -142,6 +161,12 @@ pub enum Error {
     /// Who may have made it is right, and the account is disabled.
     #[error("the account is disabled")]
     Disabled,
+    /// Nobody set an external issuer.
+    #[error("there is no external issuer")]
+    NoIssuer,
+    /// The external issuer knows them, and no account may be made.
+    #[error("nobody may sign up here like this")]
+    Closed,
     /// No such name, or another password: never said which.
     #[error("the name or the password is wrong")]
     InvalidCredentials,

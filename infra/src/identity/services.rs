@@ -6,6 +6,7 @@ use schemas::digest::Digest;
 use schemas::id::{AccountId, SessionId};
 use schemas::name::UserName;
 
+use super::federated::is_reserved;
 use super::{Error, LocalIdentity, Result, Secret, Token};
 use crate::audit::trail;
 use crate::fresh;
@@ -26,6 +27,9 @@ impl LocalIdentity {
         owner: AccountId,
         name: UserName,
     ) -> Result<(AccountId, Secret)> {
+        if is_reserved(&name) {
+            return Err(Error::NameTaken);
+        }
         let clients = self.directory.read(|fold| fold.clients_of(owner).count());
         if u64::try_from(clients).unwrap_or(u64::MAX) >= self.clients_max {
             return Err(Error::Full);

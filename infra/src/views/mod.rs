@@ -12,7 +12,7 @@ mod sqlite;
 #[cfg(any(test, doc, feature = "suites"))]
 pub mod suite;
 
-pub use sqlite::{SqliteViews, TableDifference, differences};
+pub use sqlite::{SqliteViews, TableDifference, differences, reached};
 
 use std::fmt::Debug;
 use std::time::Duration;

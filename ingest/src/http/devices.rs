@@ -31,14 +31,14 @@ pub(super) async fn join(
     }
     let token = token_id(&token);
     let found = tokened(&state, &pool, token).await?;
-    good(&state, &pool, token)?;
+    let left = good(&state, &pool, token)?;
     let chosen = password.is_some();
     let secret = password.unwrap_or_else(|| URL_SAFE_NO_PAD.encode(fresh::bytes::<32>()));
     let name = match user_name {
         Some(name) => name,
         None => random_name()?,
     };
-    let signed_in = account(&state, &name, secret.clone().into()).await?;
+    let signed_in = account(&state, &name, secret.clone().into(), left).await?;
     let account = signed_in.caller.account;
     let (offset, roles) = match state
         .ask(&Topics::of(&found)?, MemberJoinRequested { account, token })
@@ -65,9 +65,9 @@ pub(super) async fn join(
     Ok((StatusCode::CREATED, position(&pool, offset), Json(joined)).into_response())
 }
 
-/// Whether the token can be redeemed, as far as is known here: no account is made for another. The
-/// fold decides.
-fn good(state: &State, pool: &PoolName, token: schemas::id::TokenId) -> Result<(), Refused> {
+/// How often the token can be redeemed, as far as is known here: no account is made for one that is
+/// good for nothing. The fold decides.
+fn good(state: &State, pool: &PoolName, token: schemas::id::TokenId) -> Result<u32, Refused> {
     let Some(token) = state.directory().token(pool, token) else {
         return Err(Code::NotFound.into());
     };
@@ -77,19 +77,27 @@ fn good(state: &State, pool: &PoolName, token: schemas::id::TokenId) -> Result<(
     } else if token.expires_at.is_some_and(|end| now >= end) {
         Err(Code::TokenExpired.into())
     } else {
-        Ok(())
+        Ok(token.uses_left)
     }
 }
 
-/// A new account, or the one that an earlier try made.
-async fn account(state: &State, name: &UserName, secret: Secret) -> Result<Token, Refused> {
+/// A new account, or the one that an earlier try made: that may have used the token up.
+async fn account(
+    state: &State,
+    name: &UserName,
+    secret: Secret,
+    left: u32,
+) -> Result<Token, Refused> {
     let identity = state.access.identity();
-    let made = identity.enrol(name.clone(), secret.clone()).await;
-    if !matches!(made, Ok(_) | Err(Error::NameTaken)) {
-        made?;
+    if left > 0 {
+        let made = identity.enrol(name.clone(), secret.clone()).await;
+        if !matches!(made, Ok(_) | Err(Error::NameTaken)) {
+            made?;
+        }
     }
     let proof = Proof::Password { name: name.clone(), password: secret };
     match identity.sign_in(proof).await {
+        Err(Error::InvalidCredentials) if left == 0 => Err(Code::TokenUsedUp.into()),
         Err(Error::InvalidCredentials) => Err(Code::NameTaken.into()),
         other => Ok(other?),
     }

@@ -1,5 +1,6 @@
 //! The token endpoint of OAuth 2.0 (RFC 6749): the grants `password` (section 4.3),
-//! `client_credentials` (4.4) and `refresh_token` (6).
+//! `client_credentials` (4.4) and `refresh_token` (6), and that of an external issuer's assertions
+//! (RFC 7523).
 //!
 //! What the RFC has words for is refused in its words (section 5.2); the rest are problems like
 //! everywhere. Users need no registered client: who authenticates as one uses its own grant.
@@ -14,17 +15,19 @@ use http::{HeaderMap, StatusCode};
 use infra::audit::trail;
 use infra::http::body::{Bounds, whole};
 use infra::http::{Json, Refused};
-use infra::identity::{self, Proof};
+use infra::identity::{self, Newcomers, Proof};
 use schemas::api::{TokenAnswer, TokenForm};
 use schemas::id::AccountId;
 use schemas::name::UserName;
 use schemas::problem::Code;
 use serde::Serialize;
 
-use crate::state::State;
+use crate::state::{SignUps, State};
 
 /// Longest form.
 const FORM_BYTES_MAX: u64 = 16_384;
+/// The grant of RFC 7523, section 2.1.
+const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
 /// An error of section 5.2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -43,13 +46,19 @@ pub(super) async fn token(
 ) -> Result<Response, Refused> {
     let bounds = Bounds::of_body(&headers, FORM_BYTES_MAX, &state.limits)?;
     let bytes = whole(body, bounds).await.map_err(|fault| Refused::from(&fault))?;
-    let proof = match proof(&headers, &bytes) {
+    let newcomers = match state.sign_ups {
+        SignUps::Open => Newcomers::Enrolled,
+        SignUps::Invite | SignUps::Closed => Newcomers::Refused,
+    };
+    let proof = match proof(&headers, &bytes, newcomers) {
         Ok(proof) => proof,
         Err(refusal) => return Ok(refusal.into_response()),
     };
     let wrong = match &proof {
         Proof::Client { .. } => Refusal::InvalidClient,
-        Proof::Password { .. } | Proof::Refresh { .. } => Refusal::InvalidGrant,
+        Proof::Password { .. } | Proof::Refresh { .. } | Proof::Assertion { .. } => {
+            Refusal::InvalidGrant
+        }
     };
     let token = match state.access.identity().sign_in(proof).await {
         Ok(token) => token,
@@ -57,6 +66,7 @@ pub(super) async fn token(
             trail::because(Code::InvalidCredentials.as_str());
             return Ok(wrong.into_response());
         }
+        Err(identity::Error::NoIssuer) => return Ok(Refusal::UnsupportedGrantType.into_response()),
         Err(other) => return Err(other.into()),
     };
     let answer = TokenAnswer {
@@ -68,7 +78,7 @@ pub(super) async fn token(
     Ok(([(CACHE_CONTROL, "no-store")], Json(answer)).into_response())
 }
 
-fn proof(headers: &HeaderMap, bytes: &[u8]) -> Result<Proof, Refusal> {
+fn proof(headers: &HeaderMap, bytes: &[u8], newcomers: Newcomers) -> Result<Proof, Refusal> {
     let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = kind.split(';').next().unwrap_or_default().trim();
     if !essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
@@ -86,6 +96,10 @@ fn proof(headers: &HeaderMap, bytes: &[u8]) -> Result<Proof, Refusal> {
         "refresh_token" => {
             let token = form.refresh_token.ok_or(Refusal::InvalidRequest)?;
             Ok(Proof::Refresh { token: token.into() })
+        }
+        JWT_BEARER => {
+            let assertion = form.assertion.ok_or(Refusal::InvalidRequest)?.into();
+            Ok(Proof::Assertion { assertion, newcomers })
         }
         _ => Err(Refusal::UnsupportedGrantType),
     }
@@ -153,10 +167,12 @@ mod tests {
     fn forms_are_read_as_the_rfc_says() {
         let check = |kind: &str, form: &str, expected: Result<&str, Refusal>| {
             let headers = HeaderMap::from_iter([(CONTENT_TYPE, kind.parse().unwrap())]);
-            let name = proof(&headers, form.as_bytes()).map(|proof| match proof {
+            let told = proof(&headers, form.as_bytes(), Newcomers::Refused);
+            let name = told.map(|proof| match proof {
                 Proof::Password { name, password } => format!("{name} {}", password.expose()),
                 Proof::Refresh { token } => token.expose().to_owned(),
                 Proof::Client { client, secret } => format!("{client} {}", secret.expose()),
+                Proof::Assertion { assertion, .. } => assertion.expose().to_owned(),
             });
             assert_eq!(name.as_deref(), expected.as_ref().map(|it| *it), "{form}");
         };
@@ -167,6 +183,9 @@ mod tests {
         let secret = format!("grant_type=client_credentials&client_id={service}&client_secret=s");
         check(FORM, &secret, Ok(&format!("{service} s")));
         check(FORM, "grant_type=refresh_token&refresh_token=a.b.c", Ok("a.b.c"));
+        let grant = "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer";
+        check(FORM, &format!("{grant}&assertion=a.b.c"), Ok("a.b.c"));
+        check(FORM, grant, Err(Refusal::InvalidRequest));
         check("application/json", good, Err(Refusal::InvalidRequest));
         for (form, refusal) in [
             ("", Refusal::InvalidRequest),

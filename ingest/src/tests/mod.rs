@@ -168,6 +168,7 @@ impl World {
             keys: Arc::new(KeyRing::from_seed([3; 32]).unwrap()),
             issuer: "https://sluice.test".into(),
             audience: "sluice".into(),
+            external: None,
         };
         let identity = LocalIdentity::open(parts, &self.limits).await.unwrap();
         crate::prepare(&*self.kept).await.unwrap();

@@ -48,9 +48,12 @@ row! {
     PoolAuditHourRow in "pool_audit_hour" (pool: PoolName; hour: i64 = Desc) {}
 }
 
+/// The view of the audit log.
+pub const AUDIT: View = View { name: "audit", version: 1 };
+
 /// The projection.
 pub(super) const PROJECTION: Projection = Projection {
-    view: View { name: "audit", version: 1 },
+    view: AUDIT,
     source: Source::Audit,
     tables: &[AuditRow::TABLE, PoolAuditRow::TABLE, AuditHourRow::TABLE, PoolAuditHourRow::TABLE],
     fold,

@@ -19,7 +19,7 @@ mod windows;
 mod work;
 
 pub(crate) use audit::outcome_of;
-pub use audit::{AuditHourRow, AuditRow, PoolAuditHourRow, PoolAuditRow};
+pub use audit::{AUDIT, AuditHourRow, AuditRow, PoolAuditHourRow, PoolAuditRow};
 pub use batches::{
     BatchResultRow, BatchRow, BatchWeekRow, ManifestFileRow, PoolBatchRow, RevisionRow,
 };

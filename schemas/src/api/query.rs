@@ -153,8 +153,11 @@ pub struct DeliveriesQuery {
 /// `POST /auth/token` (RFC 6749, section 4.3.2). Parameters that mean nothing here are overlooked.
 #[derive(Clone, Deserialize, JsonSchema)]
 pub struct TokenForm {
-    /// `password`, `refresh_token` or `client_credentials`.
+    /// `password`, `refresh_token`, `client_credentials`, or
+    /// `urn:ietf:params:oauth:grant-type:jwt-bearer` (RFC 7523) where an external issuer is set.
     pub grant_type: String,
+    /// A token of the external issuer, for that last one.
+    pub assertion: Option<String>,
     /// The user name, for `password`.
     pub username: Option<String>,
     /// The password.

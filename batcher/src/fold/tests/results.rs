@@ -45,11 +45,11 @@ impl Telling {
     }
 
     fn last_published(&self) -> &ResultPublished {
-        let published = |body| match body {
+        let published = self.outputs.iter().rev().find_map(|output| match &output.body {
             Derived::ResultPublished(published) => Some(published),
             _ => None,
-        };
-        self.outputs.iter().rev().find_map(|output| published(&output.body)).unwrap()
+        });
+        published.unwrap()
     }
 }
 

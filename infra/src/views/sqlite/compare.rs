@@ -6,8 +6,11 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, Row};
 use serde::Serialize;
 
+use schemas::topic::{Offset, Topic};
+
+use super::checkpoint;
 use crate::sqlite::Failure;
-use crate::views::Result;
+use crate::views::{Result, View};
 
 /// A table whose rows differ between two files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -28,6 +31,18 @@ pub async fn differences(first: &Path, second: &Path) -> Result<Vec<TableDiffere
     let (first, second) = (first.to_owned(), second.to_owned());
     let compared = tokio::task::spawn_blocking(move || compare(&first, &second)).await;
     Ok(compared.unwrap_or_else(|error| Err(Failure::Broken(error.to_string())))?)
+}
+
+/// How far a view had got in a topic, in a file that is closed.
+pub async fn reached(file: &Path, view: View, topic: &Topic) -> Result<Option<Offset>> {
+    let (file, topic) = (file.to_owned(), topic.clone());
+    let read = move || {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        checkpoint(&Connection::open_with_flags(file, flags)?, view, &topic)
+    };
+    let read = tokio::task::spawn_blocking(read).await;
+    let checkpoint = read.unwrap_or_else(|error| Err(Failure::Broken(error.to_string())))?;
+    Ok(checkpoint.map(|checkpoint| checkpoint.position.next))
 }
 
 fn compare(first: &Path, second: &Path) -> Result<Vec<TableDifference>, Failure> {

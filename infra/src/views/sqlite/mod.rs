@@ -12,7 +12,7 @@ mod killed_tests;
 #[cfg(test)]
 mod tests;
 
-pub use compare::{TableDifference, differences};
+pub use compare::{TableDifference, differences, reached};
 
 use std::fs::File;
 use std::io;

@@ -139,7 +139,7 @@ impl Scene {
     async fn rebuilt(&self, path: PathBuf) -> anyhow::Result<f64> {
         let watch = Stopwatch::begin();
         let views = SqliteViews::open_fresh(&path).await?;
-        let records = projector::rebuild(self.log.as_ref(), &views, &[located()]).await?;
+        let records = projector::rebuild(self.log.as_ref(), &views, &[located()], None).await?;
         views.finish(&path).await?;
         anyhow::ensure!(records == self.records, "{records} of {}", self.records);
         Ok(self.records as f64 / watch.seconds())
