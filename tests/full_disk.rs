@@ -92,7 +92,8 @@ impl Pool {
         let server = Server::start(setup);
         let client = server.client().patience(Patience::none());
         let owner = client.sign_up(&"owner".parse().unwrap(), "a long password").await.unwrap();
-        let owner = client.clone().signed_in(&owner.access_token);
+        // What is refused for want of room cuts connections that others are about to use.
+        let owner = server.client().patience(Patience::none()).signed_in(&owner.access_token);
         let sender = client.sign_up(&"sender".parse().unwrap(), "a long password").await.unwrap();
         let name: PoolName = "small".parse().unwrap();
         let policy = PolicyAsk {

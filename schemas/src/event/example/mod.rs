@@ -4,21 +4,20 @@ mod audit;
 mod directory;
 mod inspections;
 mod people;
+mod work;
 
 pub use audit::audit;
 pub use directory::directory;
+pub use work::deliveries;
 
 use std::sync::Arc;
 
 use super::{
-    BatchAmended, BatchCancelled, BatchFailed, BatchLeased, BatchReady, BatchRequested,
-    BatchRetried, BatchRetryRequested, Body, ClaimRefusal, ClaimRefused, ClaimRequested,
-    CloseReason, Closed, ContentErased, Delivery, DeliveryAcknowledged, DeliveryFailed,
-    DeliveryFetched, Derived, Event, ExpiryReason, FileDiscarded, FilePlaced, FileReleased,
-    FilesGrouped, GroupedFile, LeaseExpired, LeaseRenewed, ManifestPage, OfferRefusal, Placement,
-    PoolCreated, ProcessingFailed, RangeListed, RangeOpened, RedeliveryBegun, RedeliveryRequested,
-    ResultCorrected, ResultOffered, ResultPublished, ResultRefused, ResultWithdrawRequested,
-    ResultWithdrawn, SemanticsRaised, Sent, Timer, TimerDue, UpdateReceived,
+    BatchAmended, BatchCancelled, BatchFailed, BatchReady, BatchRequested, BatchRetried,
+    BatchRetryRequested, Body, ClaimRequested, CloseReason, Closed, ContentErased, Derived, Event,
+    FileDiscarded, FilePlaced, FileReleased, FilesGrouped, GroupedFile, LeaseRenewed, ManifestPage,
+    Placement, PoolCreated, ProcessingFailed, RangeListed, RangeOpened, RedeliveryRequested,
+    ResultWithdrawRequested, SemanticsRaised, Sent, Timer, TimerDue, UpdateReceived,
     UploadDiscardRequested, UploadReceived, UploadRefused, UploadReleaseRequested, UploadRepeated,
     WindowCloseAsked, WindowOpened, WindowSkipped,
 };
@@ -187,9 +186,9 @@ fn events_of_files(by: AccountId, account: AccountId, stored_at: StoredAt) -> Ve
             reason: "out of memory".into(),
         }
         .into(),
-        offered().into(),
+        work::offered().into(),
         BatchRetryRequested { batch: batch(), by }.into(),
-        corrected(by, stored_at).into(),
+        work::corrected(by, stored_at).into(),
         ResultWithdrawRequested { result: result(), batch: batch(), by }.into(),
         RedeliveryRequested { by, member: Some(account), from_seq: 7 }.into(),
         TimerDue { timer: Timer::MaxWait(window()), due: log_time() }.into(),
@@ -197,42 +196,12 @@ fn events_of_files(by: AccountId, account: AccountId, stored_at: StoredAt) -> Ve
     ]
 }
 
-fn offered() -> ResultOffered {
-    ResultOffered {
-        batch: batch(),
-        revision: 1,
-        epoch: Some(1),
-        manifest_sha256: closed(1, CloseReason::WindowEnd).manifest_sha256,
-        worker: worker(),
-        name: parsed("mean.csv"),
-        media_type: parsed("text/csv"),
-        object: parsed("r/0199f3a2-5c1e-7d53-b0a4-00000000000a"),
-        sha256: Digest::of(b"result"),
-        size_bytes: 6,
-        stored_at: StoredAt::from_millis(MOMENT + 330_000),
-    }
-}
-
-fn corrected(by: AccountId, stored_at: StoredAt) -> ResultCorrected {
-    ResultCorrected {
-        of: result(),
-        batch: batch(),
-        by,
-        name: parsed("mean-corrected.csv"),
-        media_type: parsed("text/csv"),
-        object: parsed("r/0199f3a2-5c1e-7d53-b0a4-00000000000b"),
-        sha256: Digest::of(b"better"),
-        size_bytes: 6,
-        stored_at,
-    }
-}
-
 /// One of each type of a pool's derived records.
 pub fn derived() -> Vec<Derived> {
     let mut all = derived_of_files();
     all.extend(derived_of_windows());
     all.extend(people::derived());
-    all.extend(derived_of_work());
+    all.extend(work::derived());
     all.extend(inspections::derived());
     all
 }
@@ -317,72 +286,6 @@ fn derived_of_windows() -> Vec<Derived> {
         BatchFailed { batch: batch(), revision: 1, attempts: 3, reason: None }.into(),
         BatchCancelled { batch: batch(), window, part: 1, revision: 2, out: 2, files: 2 }.into(),
         BatchRetried { batch: batch(), revision: 1, by: AccountId::from_bits(id(7)) }.into(),
-    ]
-}
-
-fn derived_of_work() -> Vec<Derived> {
-    let ResultOffered { name, media_type, object, sha256, size_bytes, manifest_sha256, .. } =
-        offered();
-    vec![
-        BatchLeased {
-            batch: batch(),
-            revision: 1,
-            manifest_sha256,
-            worker: worker(),
-            claim: ClaimId::from_bits(id(9)),
-            epoch: 1,
-            attempt: 1,
-            expires_at: LogTime::from_millis(MOMENT + 815_000),
-            confirm_by: Some(LogTime::from_millis(MOMENT + 230_000)),
-        }
-        .into(),
-        ClaimRefused { reason: ClaimRefusal::NothingToClaim }.into(),
-        LeaseExpired {
-            batch: batch(),
-            revision: 1,
-            epoch: 1,
-            reason: ExpiryReason::Expired,
-            attempts: 1,
-        }
-        .into(),
-        ResultPublished {
-            result: result(),
-            batch: batch(),
-            window: window(),
-            part: 1,
-            revision: 1,
-            correction: 0,
-            supersedes: None,
-            worker: worker(),
-            name,
-            media_type,
-            object,
-            sha256,
-            size_bytes,
-        }
-        .into(),
-        ResultRefused {
-            batch: batch(),
-            revision: 1,
-            reason: OfferRefusal::StaleEpoch,
-            repeats: None,
-        }
-        .into(),
-        ResultWithdrawn { result: result(), batch: batch(), by: AccountId::from_bits(id(7)) }
-            .into(),
-        RedeliveryBegun { by: AccountId::from_bits(id(7)), member: Some(client()), from_seq: 7 }
-            .into(),
-    ]
-}
-
-/// One of each type of a pool's deliveries.
-pub fn deliveries() -> Vec<Delivery> {
-    let (result, seq, member) = (result(), 7, client());
-    let sha256 = Digest::of(b"result");
-    vec![
-        DeliveryFetched { result, seq, member }.into(),
-        DeliveryAcknowledged { result, seq, member, sha256, redelivery: Some(9) }.into(),
-        DeliveryFailed { result, seq, member, sha256: Digest::of(b"cut short") }.into(),
     ]
 }
 
